@@ -1,0 +1,3 @@
+"""tunegrid: ablation studies of instruction tuning, from YAML to tables."""
+
+__version__ = "0.1.0"

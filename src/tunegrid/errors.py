@@ -1,0 +1,39 @@
+"""The four errors a user can meet, and how several problems become one message.
+
+Owns: the exception classes. Knows nothing of configs, files or torch.
+
+Every message says what was found, where, what is accepted and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TunegridError(Exception):
+    """Base of the errors that are shown to a user without a traceback."""
+
+
+class ConfigError(TunegridError):
+    """A configuration that cannot be run: refused before anything is launched."""
+
+
+class DataError(TunegridError):
+    """A data file that cannot be used as it is."""
+
+
+class StoreError(TunegridError):
+    """A results directory that cannot be read, written or locked."""
+
+
+class StageError(TunegridError):
+    """A stage of a cell that ended without its result."""
+
+
+def all_problems(heading: str, problems: Sequence[str]) -> str:
+    """Return one message: the heading with the count, then one numbered line per problem."""
+    if len(problems) == 1:
+        return f"{heading}: {problems[0]}"
+    lines = [f"{heading}: {len(problems)} problems"]
+    lines += [f"  {number}. {problem}" for number, problem in enumerate(problems, start=1)]
+    return "\n".join(lines)
