@@ -3,6 +3,7 @@
 Owns: names, types, units and defaults of all settings. Knows nothing of Hydra, files or torch.
 `"???"` marks a setting that must be given; None means "none, on purpose".
 
+Members of the enums are lower case because OmegaConf reads an enum by its member's name.
 The dataclasses are not frozen because OmegaConf would make the composed config read-only; the
 cell that comes out of `tunegrid.cell` is never changed after it was checked.
 """
@@ -19,62 +20,62 @@ MISSING = "???"
 class Precision(Enum):
     """How the base's weights are held."""
 
-    FP32 = "fp32"
-    FP16 = "fp16"
-    BF16 = "bf16"
-    INT8 = "int8"
-    NF4 = "nf4"
+    fp32 = "fp32"
+    fp16 = "fp16"
+    bf16 = "bf16"
+    int8 = "int8"
+    nf4 = "nf4"
 
 
 class Dtype(Enum):
     """A floating-point type of torch, by its name."""
 
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
-    BFLOAT16 = "bfloat16"
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
 
 
 class Device(Enum):
     """Where a cell runs."""
 
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
 
 
 class Layout(Enum):
     """How the examples of an optimizer step are laid out in micro-batches."""
 
-    AUTO = "auto"
-    PADDED = "padded"
-    SORTED = "sorted"
-    FLATTENED = "flattened"
+    auto = "auto"
+    padded = "padded"
+    sorted = "sorted"
+    flattened = "flattened"
 
 
 class Attention(Enum):
     """The attention kernel; `auto` takes the fastest the base and the device support."""
 
-    AUTO = "auto"
-    EAGER = "eager"
-    SDPA = "sdpa"
-    FLASH = "flash_attention_2"
+    auto = "auto"
+    eager = "eager"
+    sdpa = "sdpa"
+    flash_attention_2 = "flash_attention_2"
 
 
 class Schedule(Enum):
     """The learning-rate schedule, by the name transformers gives it."""
 
-    LINEAR = "linear"
-    COSINE = "cosine"
-    CONSTANT = "constant"
-    CONSTANT_WITH_WARMUP = "constant_with_warmup"
+    linear = "linear"
+    cosine = "cosine"
+    constant = "constant"
+    constant_with_warmup = "constant_with_warmup"
 
 
 class Stage(Enum):
     """How far to go: everything, training alone, or the checks alone."""
 
-    ALL = "all"
-    TRAIN = "train"
-    CHECK = "check"
+    all = "all"
+    train = "train"
+    check = "check"
 
 
 @dataclass
@@ -92,7 +93,7 @@ class ModelConfig:
     """Projections of the attention input that the study's LoRA sits on."""
     linear_modules: list[str] = field(default_factory=list)
     """Every linear projection inside the blocks."""
-    dtype: Dtype = Dtype.FLOAT32
+    dtype: Dtype = Dtype.float32
     """The type to compute in when the weights are held in 8 or 4 bit."""
 
 
@@ -111,8 +112,8 @@ class QuantizationConfig:
     """How the base's weights are held while the method trains."""
 
     name: str = MISSING
-    precision: Precision = Precision.FP32
-    dtype: Dtype = Dtype.FLOAT32
+    precision: Precision = Precision.fp32
+    dtype: Dtype = Dtype.float32
     """The type of the computation, and of what is not quantized."""
     double_quantization: bool = True
     """nf4: quantize the block scales too."""
@@ -176,7 +177,7 @@ class TrainConfig:
     examples_per_step: int = 32
     """Examples of one optimizer step, over all devices."""
     learning_rate: float = 3e-4
-    schedule: Schedule = Schedule.LINEAR
+    schedule: Schedule = Schedule.linear
     warmup_share: float = 0.03
     """Share of the optimizer steps over which the learning rate rises from 0."""
     optimizer: str = "adamw_torch"
@@ -264,15 +265,15 @@ class RuntimeConfig:
     """Where and how fast a cell runs; no part of its identity."""
 
     results: str = "results"
-    device: Device = Device.AUTO
+    device: Device = Device.auto
     threads: int | None = None
     """CPU threads; None takes all cores the process may use."""
     micro_batch_tokens: int = 2048
     """Padded tokens a forward and backward pass may hold."""
     generation_batch_tokens: int = 8192
     """Prompt and new tokens a generation batch may hold."""
-    layout: Layout = Layout.AUTO
-    attention: Attention = Attention.AUTO
+    layout: Layout = Layout.auto
+    attention: Attention = Attention.auto
     gradient_checkpointing: bool = False
     keep_checkpoint: bool = False
     """Keep the last checkpoint after the adapter is exported."""
@@ -294,4 +295,4 @@ class CellConfig:
     logging: LoggingConfig = field(default_factory=LoggingConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     seed: int = 0
-    stage: Stage = Stage.ALL
+    stage: Stage = Stage.all
