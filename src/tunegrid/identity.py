@@ -1,0 +1,176 @@
+"""The names of cells, predictions and scores: hashes of everything a result depends on.
+
+Owns: what enters an identity and what does not. Knows nothing of Hydra or of where files lie:
+paths are replaced by the hash of their content, so that moving a file forks nothing and
+changing one does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tunegrid.errors import ConfigError
+from tunegrid.fingerprint import canonical_json, text_sha256
+from tunegrid.schema import BenchmarkConfig, CellConfig, DecodingConfig, JudgeConfig, PromptConfig
+
+FORMAT = 1
+HASH_LENGTH = 12
+
+# A setting added to the schema later is named here with the value that means "as before": cells
+# made before it existed keep their names. Form: {"train.new_setting": neutral_value}.
+NEUTRAL: dict[str, Any] = {}
+
+# Facts about a base or a collection that change no result.
+DESCRIPTIVE = ("model.attention_modules", "model.linear_modules")
+
+
+def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str, Any]:
+    """Return all that the trained weights depend on, as a JSON-able dict.
+
+    A cell without a method does not depend on data, training settings or seed: its base is
+    evaluated once, whatever sweep asks for it.
+
+    Args:
+        config: the resolved configuration.
+        contents: for each path in the configuration, the hash of what lies there (a hub
+            repository stands for itself, with its revision).
+
+    Raises:
+        ConfigError: a path without a hash, or a value without a stable form.
+    """
+    identity: dict[str, Any] = {
+        "format": FORMAT,
+        "model": asdict(config.model),
+        "peft": asdict(config.peft),
+        "quantization": asdict(config.quantization),
+        "prompt": asdict(config.prompt),
+    }
+    identity["model"]["path"] = _content(config.model.path, contents)
+    if config.peft.function is not None:
+        identity["data"] = asdict(config.data)
+        identity["train"] = asdict(config.train)
+        identity["seed"] = config.seed
+        identity["data"]["files"] = [_content(path, contents) for path in config.data.files]
+        for name, collection in config.data.collections.items():
+            identity["data"]["collections"][name]["files"] = [
+                _content(path, contents) for path in collection.files
+            ]
+    for dotted in DESCRIPTIVE:
+        _remove(identity, dotted)
+    for dotted, neutral in NEUTRAL.items():
+        if _value(identity, dotted) == neutral:
+            _remove(identity, dotted)
+    return identity
+
+
+def train_id(config: CellConfig, identity: Mapping[str, Any]) -> str:
+    """Return the cell's name: readable words, then a hash of `identity`."""
+    words = [config.model.name, config.peft.name, config.quantization.name]
+    if config.peft.function is not None:
+        words += [config.data.name, config.prompt.name, config.train.name, f"s{config.seed}"]
+    else:
+        words += [config.prompt.name]
+    slug = "-".join(re.sub(r"[^\w.]+", "_", word) for word in words)
+    return f"{slug[:100]}-{short_hash(identity)}"
+
+
+def prediction_id(
+    cell: str,
+    benchmark: str,
+    version: str,
+    prompts: Sequence[tuple[str, str]],
+    decoding: DecodingConfig,
+    max_new_tokens: int,
+    stop: str,
+    seed: int,
+) -> str:
+    """Return the name of one benchmark's answers of one cell.
+
+    The prompts enter as they are rendered, so templates, suffix, item selection and the
+    benchmark's own wording are all covered by their effect.
+
+    Args:
+        cell: the train_id.
+        benchmark: the benchmark's name.
+        version: the benchmark's version.
+        prompts: (item identifier, rendered prompt) of every item.
+        decoding: how answers are generated; its `max_new_tokens` is replaced by the next.
+        max_new_tokens: the limit that holds for this benchmark.
+        stop: where generation stops.
+        seed: enters only when answers are sampled.
+    """
+    settings = asdict(decoding) | {"max_new_tokens": max_new_tokens, "stop": stop}
+    if decoding.sample:
+        settings["seed"] = seed
+    content = {
+        "format": FORMAT,
+        "cell": cell,
+        "benchmark": benchmark,
+        "version": version,
+        "prompts": text_sha256(canonical_json([list(pair) for pair in prompts])),
+        "decoding": settings,
+    }
+    return f"{benchmark}-{short_hash(content)}"
+
+
+def score_id(
+    prediction: str,
+    benchmark: BenchmarkConfig,
+    benchmark_sha256: str,
+    judge: JudgeConfig | None,
+    prompt: PromptConfig,
+) -> str:
+    """Return the name of one scoring of one benchmark's answers.
+
+    Args:
+        prediction: the prediction id.
+        benchmark: its options (how answers are extracted and compared).
+        benchmark_sha256: content of the benchmark's file, whose references the scores use.
+        judge: what rated the answers; None when the benchmark has a rule of its own.
+        prompt: gives the text at which answers are cut.
+    """
+    content = {
+        "format": FORMAT,
+        "prediction": prediction,
+        "function": benchmark.function,
+        "options": benchmark.options,
+        "content": benchmark_sha256,
+        "judge": None if judge is None else asdict(judge),
+        "stop": prompt.stop,
+    }
+    name = "rule" if judge is None else judge.name
+    return f"{prediction}-{name}-{short_hash(content)}"
+
+
+def short_hash(value: Any) -> str:
+    """Return the first characters of the hash of a value's canonical JSON."""
+    return text_sha256(canonical_json(value))[:HASH_LENGTH]
+
+
+def _content(path: str, contents: Mapping[str, str]) -> str:
+    if path not in contents:
+        raise ConfigError(
+            f"no content hash is known for {path!r}, so the cell has no stable identity; "
+            "every file a cell reads is hashed before it is named"
+        )
+    return contents[path]
+
+
+def _value(tree: Mapping[str, Any], dotted: str) -> Any:
+    value: Any = tree
+    for key in dotted.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return None
+        value = value[key]
+    return value
+
+
+def _remove(tree: dict[str, Any], dotted: str) -> None:
+    *parents, last = dotted.split(".")
+    holder: Any = tree
+    for key in parents:
+        holder = holder.get(key, {})
+    holder.pop(last, None)
