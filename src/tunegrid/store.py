@@ -27,7 +27,10 @@ ADAPTER = "adapter"
 TRAINED = "train.json"
 PREDICTIONS = "predictions"
 SCORES = "scores"
+RESULTS = "results.json"
+"""Names the scores the last command asked for; there once all of them are."""
 FAILED = "failed.json"
+LOCK = ".lock"
 
 
 class RunDirectory:

@@ -1,0 +1,103 @@
+"""Composed configuration to typed, checked cell with its identity.
+
+Owns: the step from OmegaConf to plain dataclasses, and what a `Cell` is. Part of the edge:
+imports OmegaConf, never torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tunegrid import contents, identity, preflight
+from tunegrid.errors import ConfigError, all_problems
+from tunegrid.fingerprint import canonical_json
+from tunegrid.schema import CellConfig
+
+HOW_TO_GIVE = {
+    "data.files": "for example data.files=[a.json,b.json]",
+    "eval.belle.path": "for example eval.belle.path=eval_set.json (the file of the BELLE project)",
+    "eval.mmcu.path": "for example eval.mmcu.path=MMCU (the folder with test/*.xlsx)",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination, checked, with everything that names it."""
+
+    config: CellConfig
+    train_id: str
+    identity: Mapping[str, Any]
+    project: Path
+    """The directory whose commit is recorded."""
+
+    @property
+    def directory(self) -> Path:
+        """The cell's run directory."""
+        return Path(self.config.runtime.results) / "runs" / self.train_id
+
+    def record(self) -> dict[str, Any]:
+        """Return what cell.json holds: the name, what it is the hash of, and the settings."""
+        plain: dict[str, Any] = json.loads(
+            canonical_json(
+                {
+                    "format": identity.FORMAT,
+                    "train_id": self.train_id,
+                    "identity": self.identity,
+                    "config": asdict(self.config),
+                }
+            )
+        )
+        return plain
+
+
+def from_composed(composed: DictConfig, project: Path, working_directory: Path) -> Cell:
+    """Return the checked cell of a composed configuration.
+
+    Args:
+        composed: what Hydra composed, with the schema in it.
+        project: where the configuration's own relative paths start.
+        working_directory: where the user's relative paths start; tried first.
+
+    Raises:
+        ConfigError: every problem that can be seen without torch, at once.
+    """
+    missing = sorted(_missing(composed))
+    if missing:
+        problems = [f"{key} must be given{_how(key)}" for key in missing]
+        raise ConfigError(all_problems("the cell is incomplete", problems))
+    try:
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"the configuration cannot be resolved: {error}") from error
+    if not isinstance(config, CellConfig):
+        raise ConfigError("the configuration has no schema; start its defaults list with `schema`")
+    return checked(config, project, working_directory)
+
+
+def checked(config: CellConfig, project: Path, working_directory: Path) -> Cell:
+    """Return the cell of a plain configuration; see `from_composed`."""
+    config.runtime.results = os.path.abspath(working_directory / config.runtime.results)
+    problems = contents.resolve_paths(config, (working_directory, project))
+    problems += preflight.settings_problems(config)
+    if problems:
+        raise ConfigError(all_problems("the cell cannot be run", problems))
+    cache = Path(config.runtime.results) / "runs" / ".fingerprints.json"
+    identified = identity.train_identity(config, contents.hashes(config, cache))
+    return Cell(config, identity.train_id(config, identified), identified, project)
+
+
+def _missing(composed: DictConfig) -> set[str]:
+    """Return the settings that must be given, but for groups a cell without method ignores."""
+    return {key for key in OmegaConf.missing_keys(composed) if not key.startswith("hydra.")}
+
+
+def _how(key: str) -> str:
+    return f": {HOW_TO_GIVE[key]}" if key in HOW_TO_GIVE else f": add {key}=<value>"

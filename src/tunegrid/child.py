@@ -1,0 +1,107 @@
+"""What a cell's child process does: run the pipeline, stop when asked, say how it ended.
+
+Owns: signals inside the child and the exit codes. torch is loaded by what it calls.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from multiprocessing import connection as connections
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from types import FrameType
+
+from tunegrid.cell import Cell
+from tunegrid.errors import ConfigError, TunegridError
+from tunegrid.store import FAILED as FAILED_FILE
+from tunegrid.store import RunDirectory
+
+DONE = 0
+FAILED = 1
+REFUSED = 2
+INTERRUPTED = 130
+
+
+class StopRequest:
+    """Whether somebody asked the cell to stop; asked twice, the process ends at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        """Return whether the wish to stop has arrived."""
+        return self.asked
+
+    def listen(self) -> None:
+        """Take SIGINT and SIGTERM, and the death of the parent, as the wish to stop."""
+        signal.signal(signal.SIGINT, self._handle)
+        signal.signal(signal.SIGTERM, self._handle)
+        parent = parent_process()
+        if parent is not None:
+            watcher = threading.Thread(
+                target=self._watch, args=(parent.sentinel,), name="parent", daemon=True
+            )
+            watcher.start()
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            os._exit(INTERRUPTED)
+        self.asked = True
+
+    def _watch(self, sentinel: int) -> None:
+        connections.wait([sentinel])
+        self.asked = True
+
+
+def run_cell(sender: Connection, cell: Cell) -> None:
+    """Run a cell to its end; the exit code says how it ended, `sender` why.
+
+    Exit codes: 0 done, 1 failed, 2 refused by a check, 130 stopped when asked.
+    """
+    # A group of its own: Ctrl-C in a terminal reaches the parent alone, which passes it on once.
+    os.setpgid(0, 0)
+    stop = StopRequest()
+    stop.listen()
+    from tunegrid import pipeline
+
+    code = DONE
+    try:
+        pipeline.run(cell, should_stop=stop)
+    except pipeline.Stopped:
+        code = INTERRUPTED
+    except ConfigError as error:
+        code = REFUSED
+        sender.send(f"ConfigError: {error}")
+    except TunegridError as error:
+        code = FAILED
+        sender.send(f"{type(error).__name__}: {error}")
+    except MemoryError as error:
+        code = FAILED
+        sender.send(f"out of memory: {error}")
+    except Exception as error:
+        code = FAILED
+        where = cell.directory / FAILED_FILE
+        sender.send(f"{type(error).__name__}: {error}\nThe traceback is in {where}")
+    sender.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads of libraries may still run; everything the cell made is on the disk.
+    os._exit(code)
+
+
+def note_killed(cell: Cell, number: int) -> str:
+    """Write failed.json for a child that a signal ended; return the reason."""
+    name = signal.Signals(number).name
+    reason = f"{cell.train_id} was ended by {name}"
+    if number == signal.SIGKILL:
+        reason += (
+            ", which is how a system short of memory ends a process: "
+            "lower runtime.micro_batch_tokens or choose quantization=int8 or nf4"
+        )
+    run = RunDirectory(cell.directory)
+    if cell.directory.is_dir():
+        run.write(FAILED_FILE, {"stage": "unknown", "error": reason, "traceback": ""})
+    return reason

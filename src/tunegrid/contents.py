@@ -1,0 +1,156 @@
+"""What lies at the paths of a configuration: finding it and hashing it.
+
+Owns: the rule by which relative paths are found, and content hashes of files and bases. Knows
+nothing of what the files mean.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tunegrid.fingerprint import canonical_json, file_sha256, text_sha256
+from tunegrid.schema import BenchmarkConfig, CellConfig
+
+# What decides a base's behaviour; a README beside it does not.
+BASE_FILES = ("*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.jinja")
+REMEMBER_FROM_BYTES = 16 * 2**20
+
+
+def find(path: str, places: Sequence[Path]) -> Path | None:
+    """Return the first existing file or directory that `path` means, else None.
+
+    Args:
+        path: absolute, or relative to one of the places.
+        places: directories in the order they are tried.
+    """
+    given = Path(path).expanduser()
+    if given.is_absolute():
+        return given if given.exists() else None
+    for place in places:
+        if (place / given).exists():
+            return (place / given).resolve()
+    return None
+
+
+def is_repository_id(path: str) -> bool:
+    """Return whether `path` has the form of a hub repository: `owner/name` or `name`."""
+    parts = path.split("/")
+    return len(parts) in (1, 2) and all(parts) and not path.startswith((".", "~"))
+
+
+def resolve_paths(config: CellConfig, places: Sequence[Path]) -> list[str]:
+    """Replace every path of `config` that exists by its absolute form.
+
+    Returns the problems: one line for each path at which nothing lies. A base that is no
+    directory here stays as it is when it can be a hub repository.
+    """
+    problems = []
+
+    def absolute(path: str, setting: str, how: str) -> str:
+        found = find(path, places)
+        if found is None:
+            looked = " and ".join(str(place) for place in dict.fromkeys(places))
+            problems.append(f"{setting}: nothing lies at {path!r} (looked in {looked}). {how}")
+            return path
+        return str(found)
+
+    found_base = find(config.model.path, places)
+    if found_base is not None:
+        config.model.path = str(found_base)
+    elif not is_repository_id(config.model.path):
+        absolute(
+            config.model.path,
+            "model.path",
+            "Give a directory with config.json, tokenizer and safetensors, or a hub id owner/name.",
+        )
+    config.data.files = [
+        absolute(path, "data.files", "Give JSON or JSON lines with instruction, input, output.")
+        for path in config.data.files
+    ]
+    for name, collection in config.data.collections.items():
+        setting = f"data.collections.{name}.files"
+        collection.files = [
+            absolute(path, setting, "Put the collection's file there or name where it is.")
+            for path in collection.files
+        ]
+    for name, benchmark in benchmarks(config).items():
+        benchmark.path = absolute(benchmark.path, f"eval.{name}.path", _where_from(name))
+    return problems
+
+
+def benchmarks(config: CellConfig) -> dict[str, BenchmarkConfig]:
+    """Return the cell's benchmarks by name; their order is the order of evaluation."""
+    named = {"belle": config.eval.belle, "mmcu": config.eval.mmcu, **config.eval.others}
+    return {name: benchmark for name, benchmark in named.items() if benchmark is not None}
+
+
+def _where_from(benchmark: str) -> str:
+    return {
+        "belle": "Belle-eval (1,000 items, ODC-By) is eval/eval_set.json of the BELLE project; "
+        "name your copy with eval.belle.path=<file>.",
+        "mmcu": "MMCU (11,845 items, CC BY-NC-SA 4.0) comes from its authors: the folder with "
+        "test/*.xlsx; name your copy with eval.mmcu.path=<folder>.",
+    }.get(benchmark, f"Name your copy with eval.others.{benchmark}.path=<path>.")
+
+
+def hashes(config: CellConfig, cache: Path) -> dict[str, str]:
+    """Return the content hash of every training input, by its path in `config`.
+
+    Args:
+        config: with paths already resolved.
+        cache: a file that remembers hashes of large files by path, size and time.
+    """
+    known = _Remembered(cache)
+    found = {config.model.path: base_hash(config, known)}
+    paths = list(config.data.files)
+    for collection in config.data.collections.values():
+        paths += collection.files
+    found |= {path: known.sha256(Path(path)) for path in paths}
+    known.save()
+    return found
+
+
+def base_hash(config: CellConfig, known: _Remembered) -> str:
+    """Return what stands for the base: the hash of its files, or repository and revision."""
+    directory = Path(config.model.path)
+    if not directory.is_dir():
+        return f"hub:{config.model.path}@{config.model.revision or 'main'}"
+    files = sorted({file for pattern in BASE_FILES for file in directory.glob(pattern)})
+    return text_sha256(canonical_json([[file.name, known.sha256(file)] for file in files]))
+
+
+class _Remembered:
+    """Hashes of large files, kept between runs: a 13 GB base is read once, not at each start."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        self.changed = False
+        try:
+            self.entries: dict[str, str] = json.loads(cache.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self.entries = {}
+
+    def sha256(self, file: Path) -> str:
+        status = file.stat()
+        if status.st_size < REMEMBER_FROM_BYTES:
+            return file_sha256(file)
+        key = f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+        if key not in self.entries:
+            self.entries[key] = file_sha256(file)
+            self.changed = True
+        return self.entries[key]
+
+    def save(self) -> None:
+        if not self.changed:
+            return
+        # A cache that cannot be written costs time, not correctness.
+        try:
+            self.cache.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.cache.with_name(f"{self.cache.name}.{os.getpid()}.tmp")
+            temporary.write_text(json.dumps(self.entries, indent=1), encoding="utf-8")
+            os.replace(temporary, self.cache)
+        except OSError:
+            return

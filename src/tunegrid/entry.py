@@ -1,0 +1,92 @@
+"""What `run.py` does: check the command line, let Hydra compose, run each cell in a child.
+
+Owns: the wiring to Hydra and how errors are shown. Part of the edge; never imports torch.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tunegrid import cell as cells
+from tunegrid import launch, overrides
+from tunegrid.errors import ConfigError, TunegridError
+from tunegrid.schema import CellConfig
+from tunegrid.wiring import suggestion
+
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(project: Path) -> None:
+    """Run the command line; ends the process with an exit code.
+
+    0: every cell is done. 1: a cell failed. 2: refused before anything was started.
+    130: interrupted; the same command continues.
+
+    Args:
+        project: the directory that holds conf/.
+    """
+    ConfigStore.instance().store(name="schema", node=CellConfig)
+    # Hydra prints errors its own way and exits; with this set it raises them, and they are
+    # shown below with what is accepted and what to do.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    worst = [0]
+
+    def task(composed: DictConfig) -> int:
+        code = run_composed(composed, project)
+        worst[0] = max(worst[0], code)
+        return code
+
+    try:
+        sys.argv[1:] = overrides.checked(sys.argv[1:], project / "conf")
+        hydra.main(version_base="1.3", config_path=str(project / "conf"), config_name="config")(
+            task
+        )()
+    except (TunegridError, HydraException, OmegaConfBaseException) as error:
+        print(f"\n{explained(error)}", file=sys.stderr)
+        sys.exit(EXIT_REFUSED if is_refusal(error) else EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    finally:
+        launch.shut_down()
+    sys.exit(worst[0])
+
+
+def run_composed(composed: DictConfig, project: Path) -> int:
+    """Check and run one composed cell; return its exit code."""
+    composed = OmegaConf.masked_copy(composed, [k for k in composed if k != "hydra"])
+    cell = cells.from_composed(composed, project, Path(HydraConfig.get().runtime.cwd))
+    return launch.run_cell(cell)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Return whether the error says that a configuration is wrong."""
+    return isinstance(error, ConfigError | HydraException | OmegaConfBaseException)
+
+
+def explained(error: Exception) -> str:
+    """Return the message of an error, with the nearest name where a key is misspelled."""
+    if isinstance(error, TunegridError):
+        return f"{type(error).__name__}: {error}"
+    text = str(error).strip()
+    unknown = re.search(r"[Kk]ey '([^']+)' not in '(\w+)'", text)
+    hint = ""
+    if unknown:
+        from tunegrid import schema
+
+        kind = getattr(schema, unknown.group(2), None)
+        if isinstance(kind, type):
+            names = list(getattr(kind, "__dataclass_fields__", {}))
+            hint = f"\n{unknown.group(1)!r} is no setting{suggestion(unknown.group(1), names)}"
+    return f"ConfigError: {text}{hint}"

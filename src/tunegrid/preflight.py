@@ -1,0 +1,243 @@
+"""Every check of a cell that needs no weights, all problems at once.
+
+Owns: what makes a configuration runnable. `settings_problems` answers in milliseconds without
+torch; `architecture_problems` builds the real architecture on the meta device and is called
+where torch is loaded. Knows nothing of Hydra and never changes a configuration.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tunegrid import prompts
+from tunegrid.contents import benchmarks
+from tunegrid.errors import TunegridError
+from tunegrid.schema import CellConfig, EvalConfig, TrainConfig
+from tunegrid.wiring import check_options, suggestion
+
+WANDB_MODES = ("online", "offline", "disabled")
+
+
+def settings_problems(config: CellConfig) -> list[str]:
+    """Return what is wrong with the settings themselves; an empty list when nothing is."""
+    checks: list[Callable[[CellConfig], Iterator[str]]] = [
+        _base,
+        _method,
+        _data,
+        _prompt,
+        _train,
+        _evaluation,
+        _judge,
+        _logging,
+        _runtime,
+    ]
+    return [problem for check in checks for problem in check(config)]
+
+
+def _base(config: CellConfig) -> Iterator[str]:
+    directory = Path(config.model.path)
+    if directory.is_dir():
+        if not (directory / "config.json").is_file():
+            yield (
+                f"model.path: {directory} has no config.json, so it is no base; give the directory "
+                "that holds config.json, the tokenizer's files and the weights"
+            )
+        if config.model.revision is not None:
+            yield (
+                "model.revision: a directory has no revisions; "
+                "leave it null, or give a hub id as model.path"
+            )
+
+
+def _method(config: CellConfig) -> Iterator[str]:
+    peft = config.peft
+    if peft.function is None:
+        if peft.options:
+            yield "peft.options: a cell without a method takes no options; set peft.function"
+        return
+    yield from _wired("peft", peft.function, peft.options, ("model",))
+
+
+def _data(config: CellConfig) -> Iterator[str]:
+    if config.peft.function is None:
+        return
+    data = config.data
+    if not data.files and not data.collections:
+        yield "data: neither files nor collections are given, so there is nothing to train on"
+    for name, collection in data.collections.items():
+        setting = f"data.collections.{name}"
+        if not collection.files:
+            yield f"{setting}.files: a collection needs at least one file"
+        if collection.count is not None and collection.count < 1:
+            yield f"{setting}.count is {collection.count}; give at least 1, or null for all"
+        yield from _wired(setting, collection.function, collection.options, ("path",))
+    if data.validation_examples < 0:
+        yield f"data.validation_examples is {data.validation_examples}; give 0 or more"
+    if data.max_characters is not None and data.max_characters < 1:
+        yield f"data.max_characters is {data.max_characters}; give at least 1, or null for no limit"
+    if not 0 <= data.max_rejected_share <= 1:
+        yield f"data.max_rejected_share is {data.max_rejected_share}; give a share from 0 to 1"
+
+
+def _prompt(config: CellConfig) -> Iterator[str]:
+    yield from (f"prompt: {problem}" for problem in prompts.problems(config.prompt))
+
+
+def _train(config: CellConfig) -> Iterator[str]:
+    if config.peft.function is None:
+        return
+    train = config.train
+    yield from _ranges(train)
+    if train.keep_best and not (
+        config.data.validation_examples and train.evaluations_per_epoch > 0
+    ):
+        yield (
+            "train.keep_best needs validation losses: set data.validation_examples and "
+            "train.evaluations_per_epoch above 0, or train.keep_best=false"
+        )
+    if train.evaluations_per_epoch > 0 and not config.data.validation_examples:
+        yield (
+            "train.evaluations_per_epoch asks for validation losses, but nothing is held out: "
+            "set data.validation_examples, or train.evaluations_per_epoch=0"
+        )
+
+
+def _ranges(train: TrainConfig) -> Iterator[str]:
+    at_least_one = {
+        "examples_per_step": train.examples_per_step,
+        "max_length_tokens": train.max_length_tokens,
+        "log_every_steps": train.log_every_steps,
+        "max_steps": train.max_steps,
+    }
+    above_zero = {
+        "epochs": train.epochs,
+        "learning_rate": train.learning_rate,
+        "epsilon": train.epsilon,
+        "max_gradient_norm": train.max_gradient_norm,
+    }
+    not_negative = {
+        "checkpoints_per_epoch": train.checkpoints_per_epoch,
+        "evaluations_per_epoch": train.evaluations_per_epoch,
+        "weight_decay": train.weight_decay,
+    }
+    shares = {"warmup_share": train.warmup_share, "beta1": train.beta1, "beta2": train.beta2}
+    for name, count in at_least_one.items():
+        if count is not None and count < 1:
+            yield f"train.{name} is {count}; give 1 or more"
+    for name, value in above_zero.items():
+        if not value > 0:
+            yield f"train.{name} is {value}; give a number above 0"
+    for name, value in not_negative.items():
+        if value < 0:
+            yield f"train.{name} is {value}; give 0 or more"
+    for name, value in shares.items():
+        if not 0 <= value < 1:
+            yield f"train.{name} is {value}; give a share from 0 to below 1"
+
+
+def _evaluation(config: CellConfig) -> Iterator[str]:
+    settings = config.eval
+    for name in settings.others:
+        if name in ("belle", "mmcu"):
+            yield f"eval.others.{name}: set eval.{name} instead, a benchmark has one place"
+    if settings.limit is not None and settings.limit < 1:
+        yield f"eval.limit is {settings.limit}; give at least 1, or null for all items"
+    for name, benchmark in benchmarks(config).items():
+        yield from _wired(f"eval.{name}", benchmark.function, benchmark.options, ("path",))
+        if benchmark.max_new_tokens is not None and benchmark.max_new_tokens < 1:
+            yield f"eval.{name}.max_new_tokens is {benchmark.max_new_tokens}; give 1 or more"
+    yield from _decoding(settings)
+
+
+def _decoding(settings: EvalConfig) -> Iterator[str]:
+    decoding = settings.decoding
+    for name, count in (("max_new_tokens", decoding.max_new_tokens), ("beams", decoding.beams)):
+        if count < 1:
+            yield f"eval.decoding.{name} is {count}; give 1 or more"
+    if decoding.sample and not decoding.temperature > 0:
+        yield (
+            f"eval.decoding.temperature is {decoding.temperature}; sampling needs it above 0, "
+            "greedy decoding is eval.decoding.sample=false"
+        )
+    if not 0 < decoding.top_p <= 1:
+        yield f"eval.decoding.top_p is {decoding.top_p}; give a share above 0 and up to 1"
+    if not decoding.repetition_penalty > 0:
+        yield (
+            f"eval.decoding.repetition_penalty is {decoding.repetition_penalty}; "
+            "give a number above 0 (1.0 changes nothing)"
+        )
+
+
+def _judge(config: CellConfig) -> Iterator[str]:
+    yield from _wired("judge", config.judge.function, config.judge.options, ())
+
+
+def _logging(config: CellConfig) -> Iterator[str]:
+    mode = config.logging.mode
+    if mode not in WANDB_MODES:
+        yield f"logging.mode: there is no mode {mode!r}{suggestion(mode, WANDB_MODES)}"
+    elif config.logging.wandb and mode == "online" and not os.environ.get("WANDB_API_KEY"):
+        yield (
+            "logging.mode=online needs a key in the environment variable WANDB_API_KEY "
+            "(never in a config); set it, or use logging.mode=offline and `wandb sync` later"
+        )
+
+
+def _runtime(config: CellConfig) -> Iterator[str]:
+    runtime = config.runtime
+    for name, count in (
+        ("micro_batch_tokens", runtime.micro_batch_tokens),
+        ("generation_batch_tokens", runtime.generation_batch_tokens),
+        ("threads", runtime.threads),
+    ):
+        if count is not None and count < 1:
+            yield f"runtime.{name} is {count}; give 1 or more"
+    if config.seed < 0:
+        yield f"seed is {config.seed}; give 0 or more"
+
+
+def _wired(
+    setting: str, function: str, options: dict[str, object], supplied: tuple[str, ...]
+) -> Iterator[str]:
+    """Yield the problems of a function named in YAML and its options.
+
+    A module may say more about its options than a signature can, in a function `problems`.
+    """
+    found = check_options(function, options, supplied)
+    if not found:
+        module = importlib.import_module(function.rpartition(".")[0])
+        further = getattr(module, "problems", None)
+        if further is not None:
+            found = further(options)
+    yield from (f"{setting}: {problem}" for problem in found)
+
+
+def architecture_problems(config: CellConfig) -> list[str]:
+    """Return what the real architecture says against the cell; loads torch, no weights.
+
+    The base is built on the meta device from its config.json, the method attached to it.
+    """
+    from tunegrid.bases.skeleton import skeleton
+    from tunegrid.quantization import problems as quantization_problems
+
+    problems = quantization_problems(config.quantization, device=config.runtime.device)
+    try:
+        base = skeleton(config.model)
+    except TunegridError as error:
+        return [*problems, f"model: {error}"]
+    if config.train.max_length_tokens > base.context_tokens and config.peft.function is not None:
+        problems.append(
+            f"train.max_length_tokens is {config.train.max_length_tokens}, but the base reads "
+            f"{base.context_tokens} tokens at most"
+        )
+    if config.peft.function is not None:
+        from tunegrid.wiring import find_function
+
+        try:
+            find_function(config.peft.function)(base.model, **config.peft.options)
+        except TunegridError as error:
+            problems.append(f"peft: {error}")
+    return problems

@@ -1,0 +1,18 @@
+"""What the server process imports once, before it forks a child for each cell.
+
+Importing this module loads torch, transformers, peft and bitsandbytes. Nothing imports it but
+the server, by name.
+"""
+
+import importlib
+
+for _name in (
+    "torch",
+    "transformers",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.bloom.modeling_bloom",
+    "peft",
+    "bitsandbytes",
+    "tunegrid.pipeline",
+):
+    importlib.import_module(_name)

@@ -1,0 +1,128 @@
+"""Run directories to tidy rows: one measurement a row, one run a row.
+
+Owns: the columns of metrics.csv and runs.csv. Knows nothing of how a number came about.
+A missing cell is a missing row: nothing is filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tunegrid import store
+from tunegrid.lock import is_alive, owner
+from tunegrid.store import RunDirectory
+
+
+METRIC_COLUMNS = (
+    "train_id", "base", "method", "data", "prompt", "quantization", "seed",
+    "benchmark", "version", "category", "metric", "value", "standard_error", "items",
+    "unscored", "judge", "suspect", "score_id",
+)  # fmt: skip
+
+RUN_COLUMNS = (
+    "train_id", "status", "suspect", "base", "method", "data", "prompt", "quantization", "train",
+    "seed", "trainable_parameters", "total_parameters", "examples", "trained_tokens", "truncated",
+    "steps", "seconds", "tokens_per_second", "peak_memory_bytes", "first_loss", "final_loss",
+    "hardware", "commit", "error",
+)  # fmt: skip
+
+
+def metric_rows(runs: Iterable[RunDirectory]) -> list[dict[str, Any]]:
+    """Return one row per measurement of every scored benchmark, with `METRIC_COLUMNS`."""
+    rows = []
+    for run in runs:
+        words = _words(run)
+        suspects = "; ".join(suspects(run))
+        for summary in score_summaries(run):
+            for measurement in summary["measurements"]:
+                rows.append(
+                    _only(
+                        METRIC_COLUMNS,
+                        words | summary | measurement | {"suspect": suspects},
+                    )
+                )
+    return rows
+
+
+def run_rows(runs: Iterable[RunDirectory]) -> list[dict[str, Any]]:
+    """Return one row per run, finished or not, with `RUN_COLUMNS`."""
+    return [_run_row(run) for run in runs]
+
+
+def score_summaries(run: RunDirectory) -> list[dict[str, Any]]:
+    """Return the summaries of every scoring of a run in the order of their names."""
+    paths = sorted((run.path / store.SCORES).glob("*.json"))
+    return [store.read_json(path) for path in paths]
+
+
+def status(run: RunDirectory) -> str:
+    """Return `running`, `failed`, `done` or `incomplete` (started, and can be continued)."""
+    lock = run.path / store.LOCK
+    holder = owner(lock)
+    if holder and is_alive(lock, holder):
+        return "running"
+    if run.has(store.FAILED):
+        return "failed"
+    return "done" if run.has(store.RESULTS) else "incomplete"
+
+
+def _run_row(run: RunDirectory) -> dict[str, Any]:
+    report = _read_if_there(run, store.TRAINED)
+    provenance = _read_if_there(run, store.PROVENANCE)
+    failure = _read_if_there(run, store.FAILED)
+    hardware = provenance.get("hardware", {})
+    facts = {
+        "status": status(run),
+        "suspect": "; ".join(suspects(run)),
+        "examples": report.get("examples"),
+        "final_loss": report.get("last_loss"),
+        "hardware": ", ".join([*hardware.get("graphics", []), hardware.get("processor") or ""]),
+        "commit": provenance.get("commit", {}).get("revision"),
+        "error": str(failure.get("error") or "").splitlines()[0] if failure.get("error") else None,
+    }
+    return _only(RUN_COLUMNS, report | _words(run) | facts)
+
+
+def _words(run: RunDirectory) -> dict[str, Any]:
+    """Return what names the cell: the choices of its groups and its seed."""
+    record = run.read(store.CELL)
+    config = record["config"]
+    untrained = config["peft"]["function"] is None
+    return {
+        "train_id": record["train_id"],
+        "base": config["model"]["name"],
+        "method": config["peft"]["name"],
+        "data": None if untrained else config["data"]["name"],
+        "train": None if untrained else config["train"]["name"],
+        "prompt": config["prompt"]["name"],
+        "quantization": config["quantization"]["name"],
+        "seed": None if untrained else config["seed"],
+    }
+
+
+def suspects(run: RunDirectory) -> list[str]:
+    """Return why the cell is not to be trusted (rule 5), empty when nothing speaks against it."""
+    reasons = list(_read_if_there(run, store.TRAINED).get("suspect", []))
+    for summary in score_summaries(run):
+        reasons += [f"{summary['benchmark']}: {reason}" for reason in summary.get("suspect", [])]
+    return reasons
+
+
+def _read_if_there(run: RunDirectory, name: str) -> dict[str, Any]:
+    return run.read(name) if run.has(name) else {}
+
+
+def _only(columns: tuple[str, ...], values: dict[str, Any]) -> dict[str, Any]:
+    return {column: values.get(column) for column in columns}
+
+
+def write_csv(rows: list[dict[str, Any]], columns: tuple[str, ...], path: Path) -> None:
+    """Write rows as CSV, atomically; None is an empty cell."""
+    import pandas as pd
+
+    frame = pd.DataFrame(rows, columns=list(columns))
+    # Whole numbers with gaps would become 12.0 in a float column.
+    frame = frame.convert_dtypes()
+    store.write_text(path, frame.to_csv(index=False, lineterminator="\n"))
