@@ -1,0 +1,1 @@
+"""Readers: one module a raw format, each turning a file into examples."""
