@@ -1,24 +1,20 @@
 """Composed configuration to typed, checked cell with its identity.
 
-Owns: the step from OmegaConf to plain dataclasses, and what a `Cell` is. Part of the edge:
+Owns: the step from OmegaConf to plain dataclasses, Part of the edge:
 imports OmegaConf, never torch.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tunegrid import contents, identity, preflight
 from tunegrid.errors import ConfigError, all_problems
-from tunegrid.fingerprint import canonical_json
+from tunegrid.identity import Cell
 from tunegrid.schema import CellConfig
 
 HOW_TO_GIVE = {
@@ -26,36 +22,6 @@ HOW_TO_GIVE = {
     "eval.belle.path": "for example eval.belle.path=eval_set.json (the file of the BELLE project)",
     "eval.mmcu.path": "for example eval.mmcu.path=MMCU (the folder with test/*.xlsx)",
 }
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One combination, checked, with everything that names it."""
-
-    config: CellConfig
-    train_id: str
-    identity: Mapping[str, Any]
-    project: Path
-    """The directory whose commit is recorded."""
-
-    @property
-    def directory(self) -> Path:
-        """The cell's run directory."""
-        return Path(self.config.runtime.results) / "runs" / self.train_id
-
-    def record(self) -> dict[str, Any]:
-        """Return what cell.json holds: the name, what it is the hash of, and the settings."""
-        plain: dict[str, Any] = json.loads(
-            canonical_json(
-                {
-                    "format": identity.FORMAT,
-                    "train_id": self.train_id,
-                    "identity": self.identity,
-                    "config": asdict(self.config),
-                }
-            )
-        )
-        return plain
 
 
 def from_composed(composed: DictConfig, project: Path, working_directory: Path) -> Cell:

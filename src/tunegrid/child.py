@@ -14,8 +14,8 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from types import FrameType
 
-from tunegrid.cell import Cell
 from tunegrid.errors import ConfigError, TunegridError
+from tunegrid.identity import Cell
 from tunegrid.store import FAILED as FAILED_FILE
 from tunegrid.store import RunDirectory
 

@@ -7,9 +7,11 @@ changing one does.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from tunegrid.errors import ConfigError
@@ -25,6 +27,36 @@ NEUTRAL: dict[str, Any] = {}
 
 # Facts about a base or a collection that change no result.
 DESCRIPTIVE = ("model.attention_modules", "model.linear_modules")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination, checked, with everything that names it."""
+
+    config: CellConfig
+    train_id: str
+    identity: Mapping[str, Any]
+    project: Path
+    """The directory whose commit is recorded."""
+
+    @property
+    def directory(self) -> Path:
+        """The cell's run directory."""
+        return Path(self.config.runtime.results) / "runs" / self.train_id
+
+    def record(self) -> dict[str, Any]:
+        """Return what cell.json holds: the name, what it is the hash of, and the settings."""
+        plain: dict[str, Any] = json.loads(
+            canonical_json(
+                {
+                    "format": FORMAT,
+                    "train_id": self.train_id,
+                    "identity": self.identity,
+                    "config": asdict(self.config),
+                }
+            )
+        )
+        return plain
 
 
 def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str, Any]:

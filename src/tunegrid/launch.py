@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from tunegrid import child
-from tunegrid.cell import Cell
+from tunegrid.identity import Cell
 from tunegrid.store import RunDirectory
 from tunegrid.tables.show import print_cell
 

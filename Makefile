@@ -1,0 +1,42 @@
+# Everything runs in .venv, which the first target that needs it makes.
+# Another torch build: make run PIP_ARGUMENTS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP_ARGUMENTS ?=
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: run test test-quick check format lint types docs miniature clean
+
+run: $(READY)  ## the default cell: set up, train, evaluate, print the table
+	$(BIN)/python run.py
+
+test: $(READY)  ## all tests
+	$(BIN)/python -m pytest -q
+
+test-quick: $(READY)  ## the tests that train no whole cell
+	$(BIN)/python -m pytest -q -m "not slow"
+
+check: format lint types test  ## what CI runs
+
+format: $(READY)
+	$(BIN)/ruff format --check .
+
+lint: $(READY)  ## style, imports, docstrings, security
+	$(BIN)/ruff check .
+	$(BIN)/interrogate -c pyproject.toml
+
+types: $(READY)
+	$(BIN)/mypy
+
+miniature: $(READY)  ## rebuild assets/miniature (at most 20 minutes on two cores)
+	$(BIN)/python -m tunegrid.miniature
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "tunegrid needs Python 3.11 or newer"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGUMENTS) $$(grep '^torch==' constraints.txt)
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGUMENTS) -c constraints.txt -e '.[dev]'
+	touch $(READY)
+
+clean:  ## remove the environment and caches; results stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build src/*.egg-info
