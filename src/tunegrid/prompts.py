@@ -17,7 +17,7 @@ _FIELD = re.compile(r"\{(instruction|input)\}")
 _ANY_FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
-def render(prompt: PromptConfig, instruction: str, input: str = "") -> str:  # noqa: A002
+def render(prompt: PromptConfig, instruction: str, input: str = "") -> str:
     """Return the prompt of an instruction: `with_input`, or `without_input` when input is ""."""
     template = prompt.without_input if input == "" else prompt.with_input
     return _filled(template, instruction, input)

@@ -1,0 +1,1 @@
+"""Benchmarks: one module each, with its reader, its scoring rule and its summary."""

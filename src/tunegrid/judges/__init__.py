@@ -1,0 +1,1 @@
+"""Judges: what rates the answers to items that have no scoring rule of their own."""
