@@ -6,6 +6,7 @@ finished cell is recognised without loading torch. Knows nothing of models.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,16 +50,7 @@ def _asked(cell: Cell, name: str, settings: BenchmarkConfig) -> Asked:
     benchmark = limited(read(Path(settings.path), **settings.options), config.eval.limit)
     rendered = tuple(render_item(config, item) for item in benchmark.items)
     max_new_tokens = settings.max_new_tokens or config.eval.decoding.max_new_tokens
-    prediction = identity.prediction_id(
-        cell.train_id,
-        name,
-        benchmark.version,
-        [(item.identifier, text) for item, text in zip(benchmark.items, rendered, strict=True)],
-        config.eval.decoding,
-        max_new_tokens,
-        config.prompt.stop,
-        config.seed,
-    )
+    prediction = _prediction_id(config, cell.train_id, name, benchmark, rendered, max_new_tokens)
     judge = config.judge if benchmark.needs_judge else None
     return Asked(
         name=name,
@@ -69,6 +61,33 @@ def _asked(cell: Cell, name: str, settings: BenchmarkConfig) -> Asked:
         prediction_id=prediction,
         score_id=identity.score_id(prediction, settings, benchmark.sha256, judge, config.prompt),
         judge_name="rule" if judge is None else judge.name,
+    )
+
+
+def _prediction_id(
+    config: CellConfig,
+    train_id: str,
+    name: str,
+    benchmark: Benchmark,
+    rendered: Sequence[str],
+    max_new_tokens: int,
+) -> str:
+    return identity.prediction_id(
+        train_id,
+        name,
+        benchmark.version,
+        [(item.identifier, text) for item, text in zip(benchmark.items, rendered, strict=True)],
+        config.eval.decoding,
+        max_new_tokens,
+        config.prompt.stop,
+        config.seed,
+    )
+
+
+def prediction_name(config: CellConfig, train_id: str, asked: Asked) -> str:
+    """Return the prediction id of another cell that is asked the same questions."""
+    return _prediction_id(
+        config, train_id, asked.name, asked.benchmark, asked.prompts, asked.max_new_tokens
     )
 
 

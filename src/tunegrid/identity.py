@@ -10,13 +10,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tunegrid.errors import ConfigError
 from tunegrid.fingerprint import canonical_json, text_sha256
-from tunegrid.schema import BenchmarkConfig, CellConfig, DecodingConfig, JudgeConfig, PromptConfig
+from tunegrid.schema import (
+    BenchmarkConfig,
+    CellConfig,
+    DecodingConfig,
+    JudgeConfig,
+    PeftConfig,
+    PromptConfig,
+)
 
 FORMAT = 1
 HASH_LENGTH = 12
@@ -96,6 +103,14 @@ def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str,
         if _value(identity, dotted) == neutral:
             _remove(identity, dotted)
     return identity
+
+
+def untuned(cell: Cell) -> Cell:
+    """Return the cell of the same base, quantization and prompt without a method."""
+    config = replace(cell.config, peft=PeftConfig(name="none"))
+    parts = ("format", "model", "quantization", "prompt")
+    identified = {part: cell.identity[part] for part in parts} | {"peft": asdict(config.peft)}
+    return Cell(config, train_id(config, identified), identified, cell.project)
 
 
 def train_id(config: CellConfig, identity: Mapping[str, Any]) -> str:

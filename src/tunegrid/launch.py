@@ -20,8 +20,9 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
-from tunegrid import child
+from tunegrid import child, pipeline
 from tunegrid.identity import Cell
+from tunegrid.schema import Stage
 from tunegrid.store import RunDirectory
 from tunegrid.tables.show import print_cell
 
@@ -54,7 +55,14 @@ def shut_down() -> None:
 
 
 def run_cell(cell: Cell) -> int:
-    """Run one cell in a child process, print its results, return the exit code."""
+    """Run one cell in a child process, print its results, return the exit code.
+
+    A finished cell is not run again: its results are printed without loading torch.
+    """
+    if cell.config.stage is not Stage.check and pipeline.is_finished(cell):
+        print(f"{cell.train_id} is finished already; nothing was run.", file=sys.stderr)
+        print_cell(RunDirectory(cell.directory), cell.config.stage)
+        return child.DONE
     code, message = call(child.run_cell, cell)
     if message:
         print(f"\n{message}", file=sys.stderr)

@@ -14,7 +14,6 @@ from tunegrid import store
 from tunegrid.lock import is_alive, owner
 from tunegrid.store import RunDirectory
 
-
 METRIC_COLUMNS = (
     "train_id", "base", "method", "data", "prompt", "quantization", "seed",
     "benchmark", "version", "category", "metric", "value", "standard_error", "items",
@@ -34,13 +33,13 @@ def metric_rows(runs: Iterable[RunDirectory]) -> list[dict[str, Any]]:
     rows = []
     for run in runs:
         words = _words(run)
-        suspects = "; ".join(suspects(run))
+        doubts = "; ".join(suspects(run))
         for summary in score_summaries(run):
             for measurement in summary["measurements"]:
                 rows.append(
                     _only(
                         METRIC_COLUMNS,
-                        words | summary | measurement | {"suspect": suspects},
+                        words | summary | measurement | {"suspect": doubts},
                     )
                 )
     return rows

@@ -76,4 +76,4 @@ def _print_training(console: Console, report: dict[str, Any]) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"  # noqa: RUF001 - a dash for "none"
+    return "–" if value is None else f"{value:.2f}"

@@ -1,0 +1,62 @@
+"""Reasons not to trust a cell that ended without an error (rule 5: finished is not fine).
+
+Owns: the gates. Each takes plain values and returns the reasons as short sentences; nothing is
+hidden or repaired, the reasons stand beside every number of the cell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+EMPTY_SHARE = 0.2
+UNSCORED_SHARE = 0.2
+ONE_ANSWER_SHARE = 0.95
+FEWEST_ITEMS = 10
+"""Below this many items a share says nothing."""
+
+
+def training_reasons(report: Mapping[str, float]) -> list[str]:
+    """Return what speaks against a training.
+
+    Args:
+        report: with `first_loss`, `last_loss` and `trained_tokens`.
+    """
+    reasons = []
+    first, last = report["first_loss"], report["last_loss"]
+    if not report["trained_tokens"]:
+        reasons.append("no token was trained")
+    if not (math.isfinite(first) and math.isfinite(last)):
+        reasons.append("the loss is not finite")
+    elif not last < first:
+        reasons.append(f"the loss did not fall ({first:.3f} to {last:.3f})")
+    return reasons
+
+
+def answer_reasons(answers: Sequence[str], base_answers: Sequence[str] | None = None) -> list[str]:
+    """Return what speaks against a set of answers.
+
+    Args:
+        answers: one per item.
+        base_answers: the untuned base's answers to the same prompts, where they are known.
+    """
+    if len(answers) < FEWEST_ITEMS:
+        return []
+    reasons = []
+    empty = sum(not answer.strip() for answer in answers)
+    if empty > EMPTY_SHARE * len(answers):
+        reasons.append(f"{empty} of {len(answers)} answers are empty")
+    text, count = Counter(answer.strip() for answer in answers).most_common(1)[0]
+    if text and count >= ONE_ANSWER_SHARE * len(answers):
+        reasons.append(f"{count} of {len(answers)} answers are {text[:20]!r}")
+    if base_answers is not None and list(answers) == list(base_answers):
+        reasons.append("every answer equals the untuned base's: the adapter has no effect")
+    return reasons
+
+
+def score_reasons(unparsed: int, items: int) -> list[str]:
+    """Return what speaks against a scoring: answers in which no answer was found."""
+    if items >= FEWEST_ITEMS and unparsed > UNSCORED_SHARE * items:
+        return [f"{unparsed} of {items} answers could not be read"]
+    return []

@@ -1,0 +1,398 @@
+"""The order of a cell's stages: check, data, train, predict, score, results.
+
+Owns: what is done when, what is skipped because its file exists, and all writing (through
+`store`). Each step reads the files of the steps before it; nothing goes back. torch is loaded
+by what it calls, not by importing it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from tunegrid import evaluation, gates, identity, mixture, preflight, prompts, provenance, store
+from tunegrid.benchmarks.benchmark import ItemScore
+from tunegrid.errors import ConfigError, DataError, StageError, all_problems
+from tunegrid.evaluation import Asked
+from tunegrid.identity import Cell
+from tunegrid.lock import Lock
+from tunegrid.schema import CellConfig, Stage
+from tunegrid.store import RunDirectory
+from tunegrid.tracking import Tracker
+
+ShouldStop = Callable[[], bool]
+
+
+class Stopped(Exception):
+    """The cell was asked to stop and did, with nothing lost but unfinished steps."""
+
+
+def is_finished(cell: Cell) -> bool:
+    """Return whether everything the cell asks for is on the disk; loads no torch."""
+    run = RunDirectory(cell.directory)
+    if not run.has(store.RESULTS) or not _is_trained(cell, run):
+        return False
+    wanted = [asked.score_id for asked in _asked(cell)]
+    return bool(run.read(store.RESULTS)["scores"] == wanted) and not run.has(store.FAILED)
+
+
+def run(cell: Cell, should_stop: ShouldStop) -> None:
+    """Bring a cell to its end, or as far as its `stage` says.
+
+    Raises:
+        ConfigError: a check refused it; nothing was started.
+        TunegridError: a stage ended without its result; failed.json says which.
+        Stopped: `should_stop` became true.
+    """
+    config = cell.config
+    _prepare_process(config)
+    problems = preflight.architecture_problems(config)
+    if problems:
+        raise ConfigError(all_problems("the cell cannot be run", problems))
+    asked = _asked(cell)
+    if config.stage is Stage.check:
+        return
+    run_directory = RunDirectory(cell.directory)
+    run_directory.create()
+    with Lock(run_directory.path / store.LOCK):
+        run_directory.remove(store.RESULTS)
+        run_directory.write(store.CELL, cell.record())
+        models = Models(cell, run_directory)
+        if not _is_trained(cell, run_directory):
+            with _stage(run_directory, "train"):
+                _train(cell, run_directory, models, should_stop)
+        for one in asked:
+            with _stage(run_directory, f"predict {one.name}"):
+                _predict(cell, run_directory, one, models, should_stop)
+            with _stage(run_directory, f"score {one.name}"):
+                _score(cell, run_directory, one)
+        run_directory.write(store.RESULTS, {"scores": [one.score_id for one in asked]})
+
+
+def _prepare_process(config: CellConfig) -> None:
+    """Set the process up once: threads, quiet libraries."""
+    import logging
+
+    import torch
+    import transformers
+
+    if config.runtime.threads is not None:
+        torch.set_num_threads(config.runtime.threads)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    # Says once a layer and forward pass that int8 casts its inputs.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+
+
+def _asked(cell: Cell) -> list[Asked]:
+    return [] if cell.config.stage is Stage.train else evaluation.asked(cell)
+
+
+def _is_trained(cell: Cell, run_directory: RunDirectory) -> bool:
+    return cell.config.peft.function is None or run_directory.has(store.TRAINED)
+
+
+@contextlib.contextmanager
+def _stage(run_directory: RunDirectory, name: str) -> Iterator[None]:
+    """Note in failed.json how a stage failed; remove the note when it succeeds."""
+    import torch
+
+    try:
+        yield
+    except Stopped:
+        raise
+    except BaseException as error:
+        failure = {
+            "stage": name,
+            "error": f"{type(error).__name__}: {error}",
+            "traceback": traceback.format_exc(),
+        }
+        # With a full disk this cannot be written either; the error itself is still shown.
+        with contextlib.suppress(Exception):
+            run_directory.write(store.FAILED, failure)
+        if isinstance(error, torch.OutOfMemoryError):
+            raise StageError(
+                f"{name}: out of memory on the device. Lower runtime.micro_batch_tokens "
+                "(training) or runtime.generation_batch_tokens (evaluation), or choose "
+                "quantization=int8 or nf4; neither of the first two changes the cell's identity"
+            ) from error
+        raise
+    run_directory.remove(store.FAILED)
+
+
+class Models:
+    """The base with its tokenizer and, once there, the method's weights: loaded when asked for."""
+
+    def __init__(self, cell: Cell, run_directory: RunDirectory) -> None:
+        self.config = cell.config
+        self.run_directory = run_directory
+        self._tokenizer: Any = None
+        self._answering: Any = None
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base's tokenizer."""
+        if self._tokenizer is None:
+            from tunegrid.bases.loading import load_tokenizer
+
+            self._tokenizer = load_tokenizer(self.config.model)
+        return self._tokenizer
+
+    def attached(self) -> Any:
+        """Return the base with the method attached and untrained, seeded by the cell's seed."""
+        from tunegrid.seeding import seed_everything
+        from tunegrid.wiring import find_function
+
+        base = self._base()
+        seed_everything(self.config.seed)
+        peft = self.config.peft
+        if peft.function is None:
+            raise ValueError("a cell without a method has nothing to attach")
+        return find_function(peft.function)(base, **peft.options)
+
+    def keep(self, model: Any) -> None:
+        """Answer with this model from now on: the one that was just trained."""
+        self._answering = model
+
+    def answering(self) -> Any:
+        """Return the model that answers: the base, or the base with the trained weights."""
+        if self._answering is None:
+            if self.config.peft.function is None:
+                self._answering = self._base()
+            else:
+                from tunegrid.methods.attached import restore
+
+                self._answering = self.attached().model
+                restore(self._answering, self.run_directory.adapter)
+        return self._answering
+
+    def _base(self) -> Any:
+        from tunegrid.bases.loading import load
+        from tunegrid.bases.places import torch_device
+
+        model, self._tokenizer = load(
+            self.config.model,
+            self.config.quantization,
+            device=torch_device(self.config.runtime.device),
+            attention=self.config.runtime.attention,
+        )
+        return model
+
+
+def _train(
+    cell: Cell, run_directory: RunDirectory, models: Models, should_stop: ShouldStop
+) -> None:
+    """Data, tokens, training; writes data.json, train.jsonl, adapter/ and, last, train.json."""
+    from tunegrid.methods.attached import export
+    from tunegrid.methods.counts import count
+    from tunegrid.training.train import Interrupted, train
+
+    config = cell.config
+    run_directory.write(store.PROVENANCE, provenance.collect(cell.project))
+    examples, held_out, manifest = _tokenized(config, models)
+    run_directory.write(store.DATA, manifest)
+    attached = models.attached()
+    counts = count(attached.model)
+    with Tracker(config.logging, cell, run_directory.path) as tracker:
+
+        def record(values: dict[str, Any]) -> None:
+            run_directory.append_line(store.CURVE, values)
+            tracker.log(values)
+
+        def resumed(step: int) -> None:
+            run_directory.drop_lines_after(store.CURVE, "step", step)
+
+        try:
+            report = train(
+                attached,
+                models.tokenizer,
+                examples,
+                held_out,
+                config.train,
+                layout=config.runtime.layout,
+                micro_batch_tokens=config.runtime.micro_batch_tokens,
+                gradient_checkpointing=config.runtime.gradient_checkpointing,
+                seed=config.seed,
+                checkpoint_directory=run_directory.checkpoints,
+                on_record=record,
+                on_resume=resumed,
+                should_stop=should_stop,
+                progress=config.runtime.progress,
+            )
+        except Interrupted as interruption:
+            raise Stopped from interruption
+        facts = asdict(report) | {
+            "trainable_parameters": counts.trainable,
+            "total_parameters": counts.total,
+            "examples": len(examples.examples),
+            "truncated": examples.truncated_count,
+        }
+        facts["suspect"] = gates.training_reasons(facts)
+        tracker.summarize(facts)
+    with run_directory.replaced_directory(store.ADAPTER) as directory:
+        export(attached.model, directory)
+    run_directory.write(store.TRAINED, facts)
+    models.keep(attached.model)
+    if not config.runtime.keep_checkpoint:
+        run_directory.remove(store.CHECKPOINTS)
+
+
+def _tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, Any]]:
+    """Return training and validation examples as ids, and the manifest of both."""
+    from tunegrid.tokens import encode_all
+
+    data = config.data
+    mixed = mixture.compose(
+        mixture.effective_collections(data),
+        seed=config.seed,
+        validation_examples=data.validation_examples,
+        max_characters=data.max_characters,
+        max_rejected_share=data.max_rejected_share,
+    )
+    manifest: dict[str, Any] = dict(mixed.manifest)
+    sets = {}
+    for name, examples in (("train", mixed.train), ("validation", mixed.validation)):
+        texts = [
+            (
+                prompts.render(config.prompt, example.instruction, example.input),
+                prompts.answer_text(config.prompt, example.output),
+            )
+            for example in examples
+        ]
+        encoded = encode_all(
+            models.tokenizer,
+            texts,
+            max_length_tokens=config.train.max_length_tokens,
+            train_on_prompt=config.train.train_on_prompt,
+        )
+        rejected = [
+            {"source": examples[i].source, "position": examples[i].position}
+            for i in encoded.rejected_indices
+        ]
+        manifest[f"{name}_tokens"] = {
+            "examples": len(encoded.examples),
+            "tokens": encoded.tokens,
+            "trained_tokens": encoded.trained_tokens,
+            "truncated": encoded.truncated_count,
+            "prompt_too_long": len(rejected),
+            "prompt_too_long_examples": rejected[:20],
+        }
+        _refuse_long_prompts(config, name, rejected, len(texts))
+        sets[name] = encoded
+    return sets["train"], sets["validation"], manifest
+
+
+def _refuse_long_prompts(
+    config: CellConfig, name: str, rejected: list[dict[str, Any]], total: int
+) -> None:
+    allowed = config.data.max_rejected_share
+    if rejected and len(rejected) > allowed * total:
+        first = ", ".join(f"{r['source']} record {r['position']}" for r in rejected[:5])
+        raise DataError(
+            f"the prompts of {len(rejected)} of {total} {name} examples alone fill "
+            f"train.max_length_tokens={config.train.max_length_tokens} (first: {first}); "
+            f"data.max_rejected_share accepts {allowed:.1%}. Raise train.max_length_tokens, "
+            "leave long examples out with data.max_characters, or raise the accepted share"
+        )
+
+
+def _predict(
+    cell: Cell,
+    run_directory: RunDirectory,
+    asked: Asked,
+    models: Models,
+    should_stop: ShouldStop,
+) -> None:
+    """Write predictions/<id>.jsonl in the items' order; an interrupted one goes on in batches."""
+    from tunegrid.generation import answer
+
+    final = f"{store.PREDICTIONS}/{asked.prediction_id}.jsonl"
+    if run_directory.has(final):
+        return
+    part = f"{store.PREDICTIONS}/{asked.prediction_id}.part.jsonl"
+    kept = {record["index"]: record for record in run_directory.read_lines(part)}
+    run_directory.write_lines(part, kept.values())
+    runtime = cell.config.runtime
+    answers = answer(
+        models.answering(),
+        models.tokenizer,
+        asked.prompts,
+        decoding=cell.config.eval.decoding,
+        max_new_tokens=asked.max_new_tokens,
+        stop=cell.config.prompt.stop,
+        batch_tokens=runtime.generation_batch_tokens,
+        seed=cell.config.seed,
+        progress_label=asked.name,
+        progress=runtime.progress,
+        done=frozenset(kept),
+    )
+    for index, given in answers:
+        item = asked.benchmark.items[index]
+        kept[index] = {
+            "index": index,
+            "identifier": item.identifier,
+            "category": item.category,
+            "prompt": asked.prompts[index],
+            "text": given.text,
+            "new_tokens": given.new_tokens,
+            "finished": given.finished,
+        }
+        run_directory.append_line(part, kept[index])
+        if should_stop():
+            raise Stopped
+    run_directory.write_lines(final, [kept[i] for i in range(len(asked.prompts))])
+    run_directory.remove(part)
+
+
+def _score(cell: Cell, run_directory: RunDirectory, asked: Asked) -> None:
+    """Write scores/<id>.jsonl (one line an item) and, last, scores/<id>.json (the summary)."""
+    final = f"{store.SCORES}/{asked.score_id}.json"
+    if run_directory.has(final):
+        return
+    config, benchmark = cell.config, asked.benchmark
+    records = run_directory.read_lines(f"{store.PREDICTIONS}/{asked.prediction_id}.jsonl")
+    answers = [prompts.cut_answer(config.prompt, record["text"]) for record in records]
+    note = ""
+    if benchmark.score is not None:
+        rate: Callable[[Any, str], ItemScore] = benchmark.score
+    else:
+        judge = evaluation.build_judge(config)
+        rate, note = judge.rate, judge.description
+    scores = [rate(item, text) for item, text in zip(benchmark.items, answers, strict=True)]
+    run_directory.write_lines(
+        f"{store.SCORES}/{asked.score_id}.jsonl",
+        [
+            asdict(score) | {"category": item.category, "answer": text}
+            for item, score, text in zip(benchmark.items, scores, answers, strict=True)
+        ],
+    )
+    unparsed = sum(score.reason == "unparsed" for score in scores)
+    suspects = gates.answer_reasons(answers, _base_answers(cell, asked))
+    summary = {
+        "score_id": asked.score_id,
+        "prediction_id": asked.prediction_id,
+        "benchmark": asked.name,
+        "version": benchmark.version,
+        "judge": asked.judge_name,
+        "note": note,
+        "suspect": suspects + gates.score_reasons(unparsed, len(scores)),
+        "measurements": [asdict(m) for m in benchmark.summarize(benchmark.items, scores)],
+    }
+    run_directory.write(final, summary)
+
+
+def _base_answers(cell: Cell, asked: Asked) -> list[str] | None:
+    """Return what the untuned base answered to the same prompts, where that was ever run."""
+    if cell.config.peft.function is None:
+        return None
+    base = identity.untuned(cell)
+    name = evaluation.prediction_name(cell.config, base.train_id, asked)
+    path = base.directory / store.PREDICTIONS / f"{name}.jsonl"
+    if not os.path.exists(path):
+        return None
+    records = store.read_json_lines(path)
+    return [prompts.cut_answer(cell.config.prompt, record["text"]) for record in records]

@@ -1,0 +1,98 @@
+"""Two cells side by side: what differs in their settings, and their scores paired on items.
+
+Owns: the comparison of two runs. Knows nothing of how it is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tunegrid import store
+from tunegrid.benchmarks.benchmark import paired_difference
+from tunegrid.store import RunDirectory
+from tunegrid.tables.rows import score_summaries
+
+SETTING_COLUMNS = ("setting", "first", "second")
+SCORE_COLUMNS = (
+    "benchmark", "category", "judge", "first", "second", "difference", "standard_error", "items",
+)  # fmt: skip
+
+
+def setting_rows(first: RunDirectory, second: RunDirectory) -> list[dict[str, Any]]:
+    """Return one row per setting of the identity in which the two cells differ."""
+    left = dict(_flat(first.read(store.CELL)["identity"]))
+    right = dict(_flat(second.read(store.CELL)["identity"]))
+    return [
+        {"setting": key, "first": left.get(key), "second": right.get(key)}
+        for key in sorted(left.keys() | right.keys())
+        if left.get(key) != right.get(key)
+    ]
+
+
+def score_rows(first: RunDirectory, second: RunDirectory) -> list[dict[str, Any]]:
+    """Return the paired difference (second minus first) per benchmark and category.
+
+    The mean is taken over the items that both cells have a score for, each item counting once,
+    in per cent; its standard error is that of the mean of the items' differences.
+    """
+    right = {_key(summary): summary for summary in score_summaries(second)}
+    rows = []
+    for summary in score_summaries(first):
+        other = right.get(_key(summary))
+        if other is None:
+            continue
+        left_scores = _scores(first, summary)
+        right_scores = _scores(second, other)
+        for category in ["all items", *dict.fromkeys(c for c, _ in left_scores.values())]:
+            rows.append(_row(summary, category, left_scores, right_scores))
+    return rows
+
+
+def _row(
+    summary: Mapping[str, Any],
+    category: str,
+    left: Mapping[str, tuple[str, float]],
+    right: Mapping[str, tuple[str, float]],
+) -> dict[str, Any]:
+    def chosen(scores: Mapping[str, tuple[str, float]]) -> dict[str, float]:
+        return {
+            item: value
+            for item, (own, value) in scores.items()
+            if item in left and item in right and category in ("all items", own)
+        }
+
+    first, second = chosen(left), chosen(right)
+    difference, error, items = paired_difference(second, first)
+    return {
+        "benchmark": summary["benchmark"],
+        "category": category,
+        "judge": summary["judge"],
+        "first": 100 * sum(first.values()) / len(first) if first else None,
+        "second": 100 * sum(second.values()) / len(second) if second else None,
+        "difference": None if difference is None else 100 * difference,
+        "standard_error": None if error is None else 100 * error,
+        "items": items,
+    }
+
+
+def _scores(run: RunDirectory, summary: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
+    """Return category and value of every scored item."""
+    records = run.read_lines(f"{store.SCORES}/{summary['score_id']}.jsonl")
+    return {
+        record["identifier"]: (record["category"], record["value"])
+        for record in records
+        if record["value"] is not None
+    }
+
+
+def _key(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    return (summary["benchmark"], summary["version"], summary["judge"])
+
+
+def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, value
