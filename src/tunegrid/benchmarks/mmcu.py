@@ -1,0 +1,229 @@
+r"""MMCU: 11,845 Chinese multiple-choice questions of four disciplines, some with several answers.
+
+Owns: the question's text, finding the answered letters, scoring and summary. Knows nothing of
+models, prompt templates or how the files are laid out (`mmcu_files`).
+
+The record {"类别": "心理", "题目": "…", "选项": "A:家庭\nB:大学\nC:杂志\nD:意识", "答案": "D"}
+gives an item of the category "psychology" with the reference "D" and, as the study asks it,
+
+    请阅读以下选择题并给出正确选项，不要解释原因。
+    …
+    A:家庭
+    B:大学
+    C:杂志
+    D:意识
+    正确答案的序号是：
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tunegrid.benchmarks.benchmark import (
+    MULTIPLE_CHOICE,
+    Benchmark,
+    Item,
+    ItemScore,
+    Measurement,
+    average,
+    by_identifier,
+    measurement,
+)
+from tunegrid.benchmarks.mmcu_files import (
+    DISCIPLINES,
+    FEWEST_OPTIONS,
+    ORIGIN,
+    Question,
+    half_width,
+    read_questions,
+)
+from tunegrid.errors import ConfigError, DataError, all_problems
+
+VERSION = "1"
+METRIC = "accuracy"
+INTRODUCTION = "请阅读以下选择题并给出正确选项，不要解释原因。"
+QUESTION_END = "正确答案的序号是："
+USUAL_LETTERS = "ABCD"
+NO_ANSWER = ("unparsed", "empty answer")
+
+# Answers in the published set that name an option which does not exist (psychology, questions
+# 107 and 1541). All published results count these items as wrong for every model.
+PUBLISHED_UNANSWERABLE = (("psychology", "ABFD"), ("psychology", "ABCF"))
+
+_REMOVED_FROM_REPLY = str.maketrans("", "", "、.,;，")
+_REMOVED_FROM_LABEL = re.compile(r"[\s,，、;；.．]")
+
+
+def read(path: Path, *, strict: bool = False, unanswerable: Sequence[str] = ()) -> Benchmark:
+    """Return MMCU from its authors' folder of workbooks or from the study's JSON.
+
+    Args:
+        path: the folder with test/*.xlsx, one workbook of it, or a JSON file.
+        strict: score as the authors published: the found letters equal the label as a string,
+            so that "BA" is not "AB", and full-width letters of a reply are not read.
+        unanswerable: identifiers of items that may keep an answer outside their options; no
+            reply to them can be right. The two of the published set need no naming.
+
+    Raises:
+        DataError: nothing to read there, or questions without text, options or a valid answer;
+            all such rows are named.
+        ConfigError: `unanswerable` names no item of the file.
+
+    """
+    questions, sha256 = read_questions(Path(path))
+    items: list[Item] = []
+    problems: list[str] = []
+    letters: dict[str, str] = {}
+    for question in questions:
+        item = _item(question, strict)
+        problem = _problem(question, item.identifier in unanswerable)
+        if problem is None and item.identifier in letters:
+            problem = "another question has this identifier; give the sheets different names"
+        if problem is not None:
+            problems.append(f"{question.where} ({item.identifier}): {problem}")
+        letters[item.identifier] = question.letters
+        items.append(item)
+    if problems:
+        raise DataError(all_problems("questions that cannot be scored", problems[:50]))
+    unknown = sorted(set(unanswerable) - letters.keys())
+    if unknown:
+        raise ConfigError(
+            f"eval.mmcu.options.unanswerable names {', '.join(unknown)}: no such item"
+        )
+    if not items:
+        raise DataError(f"{path} holds no question. {ORIGIN}")
+
+    def score(item: Item, answer: str) -> ItemScore:
+        """Return 1.0 for exactly the right letters, else 0.0."""
+        return _scored(item, answer, strict, letters[item.identifier])
+
+    return Benchmark(
+        name="mmcu",
+        version=VERSION,
+        sha256=sha256,
+        items=tuple(items),
+        needs_judge=False,
+        metric=METRIC,
+        score=score,
+        summarize=summarize,
+    )
+
+
+def question_text(question: str, options: str) -> str:
+    """Return the text of a question as the study asks it; `options` is "A:…", a line each."""
+    return f"{INTRODUCTION}\n{question}\n{options}\n{QUESTION_END}"
+
+
+def label_letters(label: str) -> str:
+    r"""Return an answer of the file as capitals in its order: "ａ，C\n" is "AC".
+
+    White space, U+3000, commas and full stops are left out and full-width letters mapped; what
+    else stands there stays and shows that the label is none.
+    """
+    return half_width(_REMOVED_FROM_LABEL.sub("", label).upper())
+
+
+def extract(reply: str, letters: str = USUAL_LETTERS, *, strict: bool = False) -> str | None:
+    """Return the letters a reply answers with, in its order, or None when it has none.
+
+    The rule of MMCU's authors: remove 、 . , ; ， and take the first run of up to as many
+    letters as there are options in which none is repeated. Unless `strict`, full-width letters
+    count too.
+
+    Args:
+        reply: the model's answer.
+        letters: the letters of the options, the authors' ABCD when there are no more.
+        strict: exactly the authors' rule.
+
+    """
+    more = len(letters) > len(USUAL_LETTERS) and not strict
+    accepted = letters if more else USUAL_LETTERS
+    text = (reply if strict else half_width(reply)).translate(_REMOVED_FROM_REPLY)
+    for found in re.findall(f"[{accepted}]{{1,{len(accepted)}}}", text):
+        if len(set(found)) == len(found):
+            return str(found)
+    return None
+
+
+def summarize(items: Sequence[Item], scores: Sequence[ItemScore]) -> list[Measurement]:
+    """Return accuracies in per cent and counts of replies without an answer.
+
+    One row for each subject ("education/化学") and discipline, a share of items; `average`, the
+    mean of the four disciplines, or `average_present` when the items are of fewer; and, as the
+    metric `unparsed`, how many replies of each discipline and of `all` have no answer letter.
+    """
+    pairs = by_identifier(items, scores)
+    subjects, disciplines, unparsed = [], [], []
+    for discipline in DISCIPLINES.values():
+        of_it = [(item, score) for item, score in pairs if item.category == discipline]
+        if not of_it:
+            continue
+        disciplines.append(measurement(discipline, METRIC, [score for _, score in of_it]))
+        unparsed.append(_unparsed(discipline, [score for _, score in of_it]))
+        for group in dict.fromkeys(item.group for item, _ in of_it if item.group is not None):
+            of_group = [score for item, score in of_it if item.group == group]
+            subjects.append(measurement(f"{discipline}/{group}", METRIC, of_group))
+    name = "average" if len(disciplines) == len(DISCIPLINES) else "average_present"
+    overall = average(name, METRIC, disciplines)
+    everything = _unparsed("all", [score for _, score in pairs])
+    return [*disciplines, overall, *subjects, *unparsed, everything]
+
+
+def _unparsed(category: str, scores: Sequence[ItemScore]) -> Measurement:
+    """Return how many replies have no answer letter, empty ones included."""
+    reasons = Counter(score.reason for score in scores)
+    count = sum(reasons[reason] for reason in NO_ANSWER)
+    return Measurement(category, "unparsed", float(count), len(scores), 0, None)
+
+
+def _item(question: Question, strict: bool) -> Item:
+    subject = "" if question.subject is None else f"{question.subject}-"
+    if strict:
+        reference = half_width(re.sub(r"[ \u3000,，]", "", question.answer))
+    else:
+        reference = "".join(sorted(set(label_letters(question.answer))))
+    return Item(
+        identifier=f"mmcu-{question.discipline}-{subject}{question.number:04d}",
+        category=question.discipline,
+        question=question_text(question.text, question.options),
+        form=MULTIPLE_CHOICE,
+        reference=reference,
+        group=question.subject,
+    )
+
+
+def _problem(question: Question, may_be_unanswerable: bool) -> str | None:
+    """Return what is wrong with a question, or None."""
+    if not question.text:
+        return "the question is empty; fill it in or remove the row"
+    if len(question.letters) < FEWEST_OPTIONS:
+        return f"{len(question.letters)} options found; give at least {FEWEST_OPTIONS}"
+    if len(set(question.letters)) < len(question.letters):
+        return f"the options are labelled {question.letters}; give each a letter of its own"
+    label = label_letters(question.answer)
+    if label == "":
+        return "the answer (the last column) is empty; fill it in or remove the row"
+    outside = sorted(set(label) - set(question.letters))
+    accepted = may_be_unanswerable or (question.discipline, label) in PUBLISHED_UNANSWERABLE
+    if outside and not accepted:
+        return (
+            f"the answer {question.answer!r} is not among the options {question.letters}; correct "
+            "your copy, or name the item in eval.mmcu.options.unanswerable to count every reply "
+            "to it as wrong"
+        )
+    return None
+
+
+def _scored(item: Item, answer: str, strict: bool, letters: str) -> ItemScore:
+    """Return the score of a reply to an item with the options `letters`."""
+    if not answer.strip():
+        return ItemScore(item.identifier, 0.0, "empty answer")
+    found = extract(answer, letters, strict=strict)
+    if found is None:
+        return ItemScore(item.identifier, 0.0, "unparsed")
+    expected = item.reference or ""
+    right = found == expected if strict else set(found) == set(expected)
+    return ItemScore(item.identifier, float(right), f"answered {found}")
