@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import OverrideParseException
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
 
 from tunegrid.errors import ConfigError, all_problems
 from tunegrid.schema import CellConfig
@@ -49,7 +49,7 @@ def checked(arguments: Sequence[str], conf: Path) -> list[str]:
     for position, word in zip(positions, words, strict=True):
         try:
             override = parser.parse_override(word)
-        except OverrideParseException as error:
+        except HydraException as error:
             problems.append(
                 f"{word!r} cannot be read: {error}. Write key=value, and quote a value with "
                 "commas, spaces or braces once for the shell and once for Hydra"
@@ -58,7 +58,7 @@ def checked(arguments: Sequence[str], conf: Path) -> list[str]:
         found, open_key = _problem(override, word, conf, _config_directories(arguments, conf))
         if found:
             problems.append(found)
-        elif open_key and override.is_change():
+        elif open_key and override.type is OverrideType.CHANGE:
             result[position] = f"++{word}"
     if problems:
         raise ConfigError(all_problems("the command line is not accepted", problems))
@@ -87,7 +87,7 @@ def _problem(
     key = override.key_or_group
     if key.startswith("hydra"):
         return None, False
-    if "." not in key and any((place / key).is_dir() for place in directories):
+    if dataclasses.is_dataclass(typing.get_type_hints(CellConfig).get(key)):
         return _choice_problem(override, key, directories), False
     accepted = accepted_keys(key)
     if isinstance(accepted, tuple):

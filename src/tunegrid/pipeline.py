@@ -139,7 +139,7 @@ class Models:
         if self._tokenizer is None:
             from tunegrid.bases.loading import load_tokenizer
 
-            self._tokenizer = load_tokenizer(self.config.model)
+            self._tokenizer = load_tokenizer(self.config.model, preflight.CURRENT)
         return self._tokenizer
 
     def attached(self) -> Any:
@@ -172,12 +172,12 @@ class Models:
 
     def _base(self) -> Any:
         from tunegrid.bases.loading import load
-        from tunegrid.bases.places import torch_device
 
         model, self._tokenizer = load(
             self.config.model,
             self.config.quantization,
-            device=torch_device(self.config.runtime.device),
+            root=preflight.CURRENT,
+            device=self.config.runtime.device,
             attention=self.config.runtime.attention,
         )
         return model
@@ -252,6 +252,7 @@ def _tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, 
         validation_examples=data.validation_examples,
         max_characters=data.max_characters,
         max_rejected_share=data.max_rejected_share,
+        root=preflight.CURRENT,
     )
     manifest: dict[str, Any] = dict(mixed.manifest)
     sets = {}

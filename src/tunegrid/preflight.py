@@ -16,8 +16,10 @@ from tunegrid import prompts
 from tunegrid.contents import benchmarks
 from tunegrid.errors import TunegridError
 from tunegrid.schema import CellConfig, EvalConfig, TrainConfig
-from tunegrid.wiring import check_options, suggestion
+from tunegrid.wiring import check_options, find_function, suggestion
 
+# Paths are absolute once a cell is checked; this is what a relative one would start from.
+CURRENT = Path()
 WANDB_MODES = ("online", "offline", "disabled")
 
 
@@ -218,26 +220,30 @@ def _wired(
 def architecture_problems(config: CellConfig) -> list[str]:
     """Return what the real architecture says against the cell; loads torch, no weights.
 
-    The base is built on the meta device from its config.json, the method attached to it.
+    The base is built on the meta device from its config.json, its tokenizer is loaded and the
+    method attached, so that a wrong target or a too long text is found before anything starts.
     """
+    from tunegrid.bases.loading import load_tokenizer
+    from tunegrid.bases.places import torch_device
     from tunegrid.bases.skeleton import skeleton
     from tunegrid.quantization import problems as quantization_problems
 
-    problems = quantization_problems(config.quantization, device=config.runtime.device)
     try:
-        base = skeleton(config.model)
+        device = torch_device(config.runtime.device)
+        problems = quantization_problems(config.quantization, device.type)
+        base = skeleton(config.model, CURRENT, load_tokenizer(config.model, CURRENT))
     except TunegridError as error:
-        return [*problems, f"model: {error}"]
-    if config.train.max_length_tokens > base.context_tokens and config.peft.function is not None:
+        return [f"model: {error}"]
+    if config.peft.function is None:
+        return problems
+    longest = config.train.max_length_tokens
+    if base.context_tokens is not None and longest > base.context_tokens:
         problems.append(
-            f"train.max_length_tokens is {config.train.max_length_tokens}, but the base reads "
-            f"{base.context_tokens} tokens at most"
+            f"train.max_length_tokens is {longest}, but the base {config.model.name} reads at most "
+            f"{base.context_tokens} tokens"
         )
-    if config.peft.function is not None:
-        from tunegrid.wiring import find_function
-
-        try:
-            find_function(config.peft.function)(base.model, **config.peft.options)
-        except TunegridError as error:
-            problems.append(f"peft: {error}")
+    try:
+        find_function(config.peft.function)(base.model, **config.peft.options)
+    except TunegridError as error:
+        problems.append(f"peft: {error}")
     return problems

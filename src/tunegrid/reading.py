@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from tunegrid import mixture, prompts, store
+from tunegrid import mixture, preflight, prompts, store
 from tunegrid.schema import CellConfig
 from tunegrid.store import RunDirectory
 
@@ -35,8 +35,9 @@ def shown_examples(config: CellConfig, count: int) -> list[dict[str, Any]]:
         validation_examples=data.validation_examples,
         max_characters=data.max_characters,
         max_rejected_share=data.max_rejected_share,
+        root=preflight.CURRENT,
     )
-    tokenizer = load_tokenizer(config.model)
+    tokenizer = load_tokenizer(config.model, preflight.CURRENT)
     shown = []
     for example in mixed.train[:count]:
         prompt = prompts.render(config.prompt, example.instruction, example.input)
