@@ -21,10 +21,11 @@ def training_reasons(report: Mapping[str, float]) -> list[str]:
     """Return what speaks against a training.
 
     Args:
-        report: with `first_loss`, `last_loss` and `trained_tokens`.
+        report: with `trained_tokens` and the mean losses of the first and the last tenth of the
+            steps, `first_tenth_loss` and `last_tenth_loss`.
     """
     reasons = []
-    first, last = report["first_loss"], report["last_loss"]
+    first, last = report["first_tenth_loss"], report["last_tenth_loss"]
     if not report["trained_tokens"]:
         reasons.append("no token was trained")
     if not (math.isfinite(first) and math.isfinite(last)):

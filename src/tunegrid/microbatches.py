@@ -35,6 +35,29 @@ class MicroBatch:
     trained_tokens: int
 
 
+@dataclass(frozen=True)
+class Form:
+    """How examples become micro-batches for one base."""
+
+    layout: Layout
+    budget_tokens: int
+    pad_id: int
+    mask_dtype: torch.dtype | None = None
+    """For `flattened`: see `flatten`."""
+
+
+def lay_out(examples: Sequence[Encoded], form: Form) -> list[MicroBatch]:
+    """Return the examples of one optimizer step as micro-batches, on the CPU."""
+    lengths = [len(example.ids) for example in examples]
+    chosen = [
+        [examples[index] for index in indices]
+        for indices in plan(lengths, form.layout, form.budget_tokens)
+    ]
+    if form.layout is Layout.flattened:
+        return [flatten(batch, form.mask_dtype) for batch in chosen]
+    return [pad(batch, form.pad_id) for batch in chosen]
+
+
 def plan(lengths: Sequence[int], layout: Layout, budget_tokens: int) -> list[list[int]]:
     """Return the micro-batches of one optimizer step as lists of positions in `lengths`.
 

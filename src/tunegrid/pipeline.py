@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -189,7 +189,8 @@ def _train(
     """Data, tokens, training; writes data.json, train.jsonl, adapter/ and, last, train.json."""
     from tunegrid.methods.attached import export
     from tunegrid.methods.counts import count
-    from tunegrid.training.train import Interrupted, train
+    from tunegrid.training.report import Interrupted
+    from tunegrid.training.run import train
 
     config = cell.config
     run_directory.write(store.PROVENANCE, provenance.collect(cell.project))
@@ -199,7 +200,7 @@ def _train(
     counts = count(attached.model)
     with Tracker(config.logging, cell, run_directory.path) as tracker:
 
-        def record(values: dict[str, Any]) -> None:
+        def record(values: Mapping[str, Any]) -> None:
             run_directory.append_line(store.CURVE, values)
             tracker.log(values)
 
@@ -211,7 +212,7 @@ def _train(
                 attached,
                 models.tokenizer,
                 examples,
-                held_out,
+                held_out if held_out.examples else None,
                 config.train,
                 layout=config.runtime.layout,
                 micro_batch_tokens=config.runtime.micro_batch_tokens,

@@ -74,9 +74,7 @@ def bitsandbytes_config(quantization: QuantizationConfig) -> Any | None:
     from transformers import BitsAndBytesConfig
 
     if quantization.precision is Precision.int8:
-        return BitsAndBytesConfig(
-            load_in_8bit=True, llm_int8_threshold=quantization.int8_threshold
-        )
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=quantization.int8_threshold)
     from tunegrid.bases.places import torch_dtype
 
     return BitsAndBytesConfig(

@@ -191,7 +191,7 @@ class _Text:
         found = shortened(self._buffer[begin : index + 60], 120) or "the end of the file"
         raise DataError(
             f"{self.path}, line {line}, column {column}: not JSON: {what}. Found: {found}\n"
-            f"{fine:,} records before it are fine (the present one begins on line {self._line}). "
+            f"Fine records before it: {fine:,} (this one begins on line {self._line}). "
             "Accepted: one JSON array of records, or JSON lines. Repair or remove that record; "
             "nothing was skipped"
         )

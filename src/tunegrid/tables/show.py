@@ -70,7 +70,7 @@ def _print_training(console: Console, report: dict[str, Any]) -> None:
     console.print(
         f"\ntrained {report['trainable_parameters']:,} of {report['total_parameters']:,} "
         f"parameters for {report['steps']} steps on {report['examples']:,} examples: "
-        f"loss {report['first_loss']:.3f} to {report['last_loss']:.3f}, "
+        f"loss {report['first_tenth_loss']:.3f} to {report['last_tenth_loss']:.3f}, "
         f"{report['tokens_per_second']:,.0f} tokens/s, {report['seconds']:.0f} s"
     )
 
