@@ -52,7 +52,7 @@ def read_files(
     missing = []
     for collection in collections:
         for name in collection.files:
-            path = _path(name, root)
+            path = root / name
             if not path.is_file():
                 missing.append(
                     f"collection {collection.name!r}: there is no file {name!r} (looked for "
@@ -66,7 +66,7 @@ def read_files(
         function = find_function(collection.function)
         files = []
         for name in collection.files:
-            path = _path(name, root)
+            path = root / name
             file = ReadFile(name, file_sha256(path), function(path, **collection.options))
             if len(file.reading.rejected) > max_rejected_share * file.records:
                 refused.append(_refusal(collection, file, max_rejected_share))
@@ -99,7 +99,3 @@ def _refusal(collection: CollectionConfig, file: ReadFile, max_rejected_share: f
 def reasons(rejected: Iterable[Rejection]) -> dict[str, int]:
     """Return how often each reason occurs, the most frequent first."""
     return dict(Counter(rejection.reason for rejection in rejected).most_common())
-
-
-def _path(file: str, root: Path) -> Path:
-    return root / Path(file).expanduser()
