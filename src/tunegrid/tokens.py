@@ -190,9 +190,9 @@ def _encode_answers(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
             break
         head = _plain(tokenizer, [anchor])[0]
         behind = _plain(tokenizer, [anchor + texts[index] for index in missing])
-        for index, ids in zip(missing, behind, strict=True):
-            if ids[: len(head)] == head:
-                found[index] = ids[len(head) :]
+        for index, whole in zip(missing, behind, strict=True):
+            if whole[: len(head)] == head:
+                found[index] = whole[len(head) :]
     for text, ids in zip(texts, found, strict=True):
         if ids is None:
             raise ConfigError(

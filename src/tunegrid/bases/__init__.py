@@ -1,0 +1,1 @@
+"""Bases: loading a pretrained model and its tokenizer, and its skeleton without weights."""

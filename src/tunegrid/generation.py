@@ -1,0 +1,329 @@
+"""Answers of a model to prompts, in batches.
+
+Owns: batching, decoding and when an answer ends. Knows nothing of templates, benchmarks or files.
+
+Guaranteed: greedy and beam answers do not depend on how prompts are batched, up to rounding (int8
+with outliers computes a batch together, so there a row can depend on its neighbours). Sampled
+answers depend on the seed and on the prompts of their batch, so the same call gives the same
+answers; a call that names what is `done` already plans the same batches and repeats one that was
+left half done, and so gives the same answers as well. A batch that was halved because the GPU's
+memory ran out draws differently.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tunegrid.bases.places import context_tokens
+from tunegrid.errors import DataError, StageError
+from tunegrid.schema import DecodingConfig
+from tunegrid.seeding import derived_seed
+from tunegrid.tokens import encode_prompts
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model wrote behind a prompt."""
+
+    text: str
+    """The continuation without special tokens, not cut at the stop text."""
+    new_tokens: int
+    """Tokens written, the end-of-sequence token included."""
+    finished: str
+    """`eos`: the model ended it; `stop`: the stop text appeared; `length`: no room was left."""
+
+
+def answer(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    *,
+    decoding: DecodingConfig,
+    max_new_tokens: int,
+    stop: str,
+    batch_tokens: int,
+    seed: int,
+    progress_label: str,
+    progress: bool,
+    done: Collection[int] = (),
+) -> Iterator[tuple[int, Answer]]:
+    """Yield the position of each prompt and its answer, longest prompts first.
+
+    Args:
+        model: a causal language model, with or without a method; left in the mode it was in.
+        tokenizer: the base's.
+        prompts: texts as `prompts.render` makes them.
+        decoding: how to decode; its `max_new_tokens` is not read.
+        max_new_tokens: at most so many tokens an answer.
+        stop: an answer ends when this appears in it; empty for never.
+        batch_tokens: prompt and new tokens of a batch, padding included.
+        seed: for sampling; whatever was drawn before has no influence.
+        progress_label: shown beside the progress bar.
+        progress: whether to show one on standard error.
+        done: positions that are answered already and not wanted again.
+
+    Raises:
+        DataError: a prompt leaves no room for its answer in the base's context; all are named.
+        StageError: the GPU's memory does not suffice for a single prompt.
+
+    """
+    from tqdm import tqdm
+
+    encoded = encode_prompts(tokenizer, prompts)
+    _refuse_long(model, encoded, max_new_tokens)
+    batches = plan_batches(
+        [len(ids) for ids in encoded],
+        max_new_tokens,
+        batch_tokens // max(1, decoding.beams),
+        equal_lengths=_puts_tokens_in_front(model),
+    )
+    configuration = _generation_config(tokenizer, decoding, max_new_tokens)
+    skipped = frozenset(done)
+    bar = tqdm(
+        total=len(prompts),
+        initial=len(skipped),
+        desc=progress_label,
+        disable=not progress,
+        dynamic_ncols=True,
+    )
+    with bar, _generating(model):
+        for indices in batches:
+            if skipped.issuperset(indices):
+                continue
+            rows = [encoded[index] for index in indices]
+            seed_of_batch = derived_seed(seed, *(prompts[index] for index in indices))
+            outputs = _continue(model, tokenizer, rows, configuration, stop, seed_of_batch)
+            for index, ids in zip(indices, outputs, strict=True):
+                if index not in skipped:
+                    yield index, _read(tokenizer, ids, stop)
+                    bar.update()
+
+
+def plan_batches(
+    lengths: Sequence[int], new_tokens: int, budget_tokens: int, *, equal_lengths: bool
+) -> list[list[int]]:
+    """Return the positions of the prompts of each batch, longest first.
+
+    Args:
+        lengths: tokens of each prompt.
+        new_tokens: room for each answer.
+        budget_tokens: of a batch's rows, padded to the longest, with the answers; a prompt that
+            exceeds it on its own has a batch of its own.
+        equal_lengths: whether only prompts of the same length may share a batch.
+
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda position: -lengths[position]):
+        if batches:
+            longest = lengths[batches[-1][0]]
+            fits = (longest + new_tokens) * (len(batches[-1]) + 1) <= budget_tokens
+            if fits and (not equal_lengths or longest == lengths[index]):
+                batches[-1].append(index)
+                continue
+        batches.append([index])
+    return batches
+
+
+def _refuse_long(model: Any, encoded: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+    """Raise when prompts leave no room for an answer: a cut prompt is another question."""
+    limit = context_tokens(model.config)
+    if limit is None:
+        return
+    room = limit - max_new_tokens - _tokens_in_front(model)
+    long = [(index, len(ids)) for index, ids in enumerate(encoded) if len(ids) > room]
+    if long:
+        named = ", ".join(f"{index} ({tokens} tokens)" for index, tokens in long[:10])
+        raise DataError(
+            f"{len(long)} of {len(encoded)} prompts have more than the {room} tokens that a "
+            f"context of {limit} leaves beside {max_new_tokens} new ones; positions, from 0: "
+            f"{named}; lower max_new_tokens, or leave these items out"
+        )
+
+
+def _method_config(model: Any) -> Any:
+    """Return peft's config of the active adapter, or None for a plain model."""
+    return getattr(model, "active_peft_config", None) if hasattr(model, "peft_config") else None
+
+
+def _puts_tokens_in_front(model: Any) -> bool:
+    """Return whether the method writes its own tokens between padding and prompt.
+
+    Prompt tuning does, which moves the positions of padded prompts on bases with rotary positions:
+    such prompts share a batch only when they need no padding.
+    """
+    config = _method_config(model)
+    return config is not None and config.is_prompt_learning
+
+
+def _tokens_in_front(model: Any) -> int:
+    config = _method_config(model)
+    return getattr(config, "num_virtual_tokens", 0) or 0
+
+
+def _generation_config(tokenizer: Any, decoding: DecodingConfig, max_new_tokens: int) -> Any:
+    """Return transformers' settings; all of them, so that none comes from the base's own file."""
+    from transformers import GenerationConfig
+
+    sampling = {}
+    if decoding.sample:
+        sampling = {
+            "temperature": decoding.temperature,
+            "top_p": decoding.top_p,
+            "top_k": decoding.top_k,
+        }
+    return GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=decoding.sample,
+        num_beams=decoding.beams,
+        repetition_penalty=decoding.repetition_penalty,
+        no_repeat_ngram_size=decoding.no_repeat_ngram_size,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        use_cache=True,
+        **sampling,
+    )
+
+
+@contextlib.contextmanager
+def _generating(model: Any) -> Iterator[None]:
+    """Put the model into evaluation mode with a cache of keys, and back."""
+    from transformers import GenerationConfig
+
+    was_training = model.training
+    use_cache = model.config.use_cache
+    own_settings = model.generation_config
+    model.eval()
+    model.config.use_cache = True
+    # A base's own file may ask for sampling or other ends; what the cell says counts alone.
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own_settings
+        model.config.use_cache = use_cache
+        model.train(was_training)
+
+
+def _continue(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Sequence[int]],
+    configuration: Any,
+    stop: str,
+    seed: int,
+) -> list[list[int]]:
+    """Return the new ids of each row, with whatever fills it up behind its end.
+
+    When the GPU's memory does not suffice, the batch is halved.
+    """
+    import torch
+
+    try:
+        return _continue_at_once(model, tokenizer, rows, configuration, stop, seed)
+    except torch.cuda.OutOfMemoryError as error:
+        if len(rows) == 1:
+            raise StageError(
+                f"the GPU has no memory for a prompt of {len(rows[0])} tokens and its answer; "
+                "lower max_new_tokens, or hold the base in 8 or 4 bit"
+            ) from error
+    torch.cuda.empty_cache()
+    middle = len(rows) // 2
+    halves = (rows[:middle], rows[middle:])
+    return [
+        ids
+        for half in halves
+        for ids in _continue(model, tokenizer, half, configuration, stop, seed)
+    ]
+
+
+def _continue_at_once(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Sequence[int]],
+    configuration: Any,
+    stop: str,
+    seed: int,
+) -> list[list[int]]:
+    import torch
+    from transformers import StoppingCriteriaList
+
+    width = max(len(ids) for ids in rows)
+    ids = torch.full((len(rows), width), tokenizer.pad_token_id, dtype=torch.long)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for row, prompt in enumerate(rows):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        mask[row, width - len(prompt) :] = 1
+    device = model.get_input_embeddings().weight.device
+    criteria = StoppingCriteriaList([_stop_criterion(tokenizer, stop, width)] if stop else [])
+    with torch.random.fork_rng(
+        devices=[device] if device.type == "cuda" else [], enabled=configuration.do_sample
+    ):
+        if configuration.do_sample:
+            torch.manual_seed(seed)
+        output = model.generate(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            generation_config=configuration,
+            stopping_criteria=criteria,
+        )
+    return output[:, width:].tolist()
+
+
+def _stop_criterion(tokenizer: Any, stop: str, width: int) -> Any:
+    """Return a criterion that ends each row whose continuation holds the stop text.
+
+    Args:
+        tokenizer: decodes.
+        stop: the text.
+        width: tokens of the padded prompts.
+
+    """
+    import torch
+    from transformers import StoppingCriteria
+
+    # A character has at most four bytes, and a token may be a single one; one token more, because
+    # the text may begin inside a token. Earlier tokens were looked at in earlier steps.
+    tail = 4 * len(stop) + 1
+
+    class StopText(StoppingCriteria):
+        def __call__(self, input_ids: torch.Tensor, scores: Any, **rest: Any) -> torch.Tensor:
+            start = max(width, input_ids.shape[1] - tail)
+            texts = tokenizer.batch_decode(input_ids[:, start:], skip_special_tokens=True)
+            return torch.tensor([stop in text for text in texts], device=input_ids.device)
+
+    return StopText()
+
+
+def _read(tokenizer: Any, ids: list[int], stop: str) -> Answer:
+    """Return the answer in new ids, without what fills the row up behind its end."""
+    ended = tokenizer.eos_token_id in ids
+    own = ids[: ids.index(tokenizer.eos_token_id)] if ended else ids
+    text = _decode(tokenizer, own)
+    if stop and stop in text:
+        own = own[: _first_with(tokenizer, own, stop)]
+        return Answer(_decode(tokenizer, own), len(own), "stop")
+    if ended:
+        return Answer(text, len(own) + 1, "eos")
+    return Answer(text, len(own), "length")
+
+
+def _first_with(tokenizer: Any, ids: list[int], stop: str) -> int:
+    """Return how many of the ids it takes for the stop text to appear."""
+    low, high = 1, len(ids)
+    while low < high:
+        middle = (low + high) // 2
+        if stop in _decode(tokenizer, ids[:middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _decode(tokenizer: Any, ids: list[int]) -> str:
+    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)

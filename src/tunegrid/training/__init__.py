@@ -1,0 +1,1 @@
+"""Training: the examples of each optimizer step, the loss, checkpoints and the report."""

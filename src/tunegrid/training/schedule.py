@@ -1,0 +1,90 @@
+"""The arithmetic of a training run: how many steps, in which order, and what happens when.
+
+Owns: numbers that follow from the settings and the number of examples. Imports nothing heavy, so
+that a plan can be printed without torch.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+
+from tunegrid.schema import TrainConfig
+
+
+def steps_per_epoch(examples: int, settings: TrainConfig) -> int:
+    """Return the optimizer steps of one epoch; the last one may have fewer examples."""
+    return math.ceil(examples / settings.examples_per_step)
+
+
+def total_steps(examples: int, settings: TrainConfig) -> int:
+    """Return the optimizer steps of the whole run: `max_steps`, or what `epochs` amount to."""
+    if settings.max_steps is not None:
+        return settings.max_steps
+    return math.ceil(settings.epochs * steps_per_epoch(examples, settings))
+
+
+def warmup_steps(steps: int, settings: TrainConfig) -> int:
+    """Return the steps over which the learning rate rises from 0."""
+    return math.ceil(steps * settings.warmup_share)
+
+
+def points(steps: int, epoch_steps: int, per_epoch: int) -> frozenset[int]:
+    """Return the steps, counted from 1, after which something happens `per_epoch` times an epoch.
+
+    They are spread evenly over each epoch and always hold the last step; empty for 0 an epoch.
+    """
+    if per_epoch <= 0:
+        return frozenset()
+    epochs = math.ceil(steps / epoch_steps)
+    marks = {
+        max(1, round(epoch * epoch_steps + part * epoch_steps / per_epoch))
+        for epoch in range(epochs)
+        for part in range(1, per_epoch + 1)
+    }
+    return frozenset(mark for mark in marks if mark < steps) | {steps}
+
+
+def order(examples: int, seed: int, epoch: int) -> list[int]:
+    """Return the order of the examples in an epoch, counted from 0: a function of its arguments.
+
+    Drawn with python's generator, whose shuffle has been the same in every version since 3.2, so
+    the order belongs to the cell and not to the libraries of the day.
+    """
+    indices = list(range(examples))
+    random.Random(f"order of epoch {epoch} with seed {seed}").shuffle(indices)  # noqa: S311
+    return indices
+
+
+def problems(settings: TrainConfig, validation_examples: int) -> list[str]:
+    """Return what is wrong with the settings.
+
+    Args:
+        settings: the settings.
+        validation_examples: how many examples are held out.
+
+    """
+    found = []
+    at_least_one = ("examples_per_step", "max_length_tokens", "log_every_steps")
+    for name in at_least_one:
+        if getattr(settings, name) < 1:
+            found.append(f"train.{name} is {getattr(settings, name)}; it must be at least 1")
+    if settings.max_steps is not None and settings.max_steps < 1:
+        found.append(f"train.max_steps is {settings.max_steps}; it must be at least 1, or null")
+    if settings.max_steps is None and settings.epochs <= 0:
+        found.append(f"train.epochs is {settings.epochs}; it must be above 0")
+    if not 0 <= settings.warmup_share < 1:
+        found.append(f"train.warmup_share is {settings.warmup_share}; it must be in [0, 1)")
+    if settings.learning_rate <= 0:
+        found.append(f"train.learning_rate is {settings.learning_rate}; it must be above 0")
+    if settings.evaluations_per_epoch > 0 and validation_examples == 0:
+        found.append(
+            "train.evaluations_per_epoch needs validation examples; "
+            "set data.validation_examples, or train.evaluations_per_epoch to 0"
+        )
+    if settings.keep_best and settings.evaluations_per_epoch <= 0:
+        found.append(
+            "train.keep_best chooses by validation loss; set train.evaluations_per_epoch to at "
+            "least 1, or train.keep_best to false"
+        )
+    return found

@@ -1,0 +1,222 @@
+"""A Trainer of transformers in which one batch is the examples of one optimizer step.
+
+Owns: the forward and backward passes of a step, and what a checkpoint holds. Optimizer, schedule,
+clipping, devices, distribution and the continuation inside an epoch are the Trainer's.
+
+A step's loss is the sum over its trained tokens divided by their number, over all micro-batches
+and processes, so that the layout changes nothing but speed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
+from transformers import Trainer
+
+from tunegrid.errors import StageError
+from tunegrid.microbatches import Form, lay_out
+from tunegrid.tokens import NOT_TRAINED, Encoded
+from tunegrid.training.batches import StepSampler, to_device
+from tunegrid.training.checkpoints import Checkpoints
+from tunegrid.training.head import TrainedHead
+from tunegrid.training.report import Ledger
+
+WEIGHTS = "trainable.safetensors"
+LEDGER = "ledger.json"
+
+
+def save_trainable(model: Any, path: Path) -> None:
+    """Write every trainable parameter by its name; the frozen base is not repeated."""
+    weights = {
+        name: parameter.detach().contiguous().cpu()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+    save_file(weights, str(path))
+
+
+def load_trainable(model: Any, path: Path) -> None:
+    """Read what `save_trainable` wrote into the model, exactly.
+
+    Raises:
+        StageError: the file does not hold exactly the model's trainable parameters.
+
+    """
+    weights = load_file(str(path))
+    own = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if weights.keys() != own.keys():
+        differing = sorted(weights.keys() ^ own.keys())
+        raise StageError(
+            f"{path} does not fit the method that is attached: {differing[:3]} and "
+            f"{len(differing)} in all are only in one of them; remove the checkpoint directory"
+        )
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(weights[name])
+
+
+class StepTrainer(Trainer):
+    """Trains one model; every argument beyond the Trainer's own is keyword-only."""
+
+    def __init__(
+        self,
+        *,
+        head: TrainedHead,
+        form: Form,
+        sampler: StepSampler,
+        ledger: Ledger,
+        checkpoints: Checkpoints,
+        evaluate_loss: Callable[[StepTrainer, TrainedHead], float],
+        on_record: Callable[[Mapping[str, Any]], None],
+        keep_best: bool,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._head = head
+        self._form = form
+        self._sampler = sampler
+        self._checkpoints = checkpoints
+        self._evaluate_loss = evaluate_loss
+        self._on_record = on_record
+        self._keep_best = keep_best
+        self.ledger = ledger
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Return a loader whose batches are lists of examples, one list a step."""
+        # A generator of its own: the loader draws a number for each epoch, which would otherwise
+        # move the generator that dropout draws from.
+        return DataLoader(
+            self.train_dataset,  # type: ignore[arg-type]
+            batch_sampler=self._sampler,
+            collate_fn=list,
+            generator=torch.Generator(),
+        )
+
+    def training_step(
+        self, model: Any, inputs: Any, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Run the micro-batches of one step forward and backward; return the step's mean loss."""
+        model.train()
+        if callable(getattr(self.optimizer, "train", None)):
+            self.optimizer.train()  # type: ignore[union-attr]
+        batches = lay_out(inputs or [self._idle_example()], self._form)
+        tokens = sum(batch.tokens for batch in batches) if inputs else 0
+        padded = sum(batch.padded_tokens for batch in batches) if inputs else 0
+        [trained] = self.sum_over_processes([sum(batch.trained_tokens for batch in batches)])
+        # Processes' gradients are averaged, not added up, so each counts its share that much more.
+        scale = self.args.world_size / trained
+        total = torch.zeros((), dtype=torch.float64, device=self.args.device)
+        for number, batch in enumerate(batches, start=1):
+            last = number == len(batches)
+            synchronized = contextlib.nullcontext() if last else self.accelerator.no_sync(model)
+            with synchronized:
+                loss = self._head.loss_sum(model, to_device(batch, self.args.device))
+                self.accelerator.backward(loss * scale)
+            total += loss.detach()
+        [total_loss, all_tokens, all_padded] = self.sum_over_processes(
+            [float(total), tokens, padded]
+        )
+        mean = total_loss / trained
+        self._refuse_non_finite("loss", mean)
+        self.ledger.add_step(mean, int(trained), int(all_tokens), int(all_padded))
+        return torch.tensor(mean, device=self.args.device)
+
+    def refuse_bad_gradients(self) -> None:
+        """Raise when a gradient is not finite; with a gradient scaler, which skips such steps."""
+        if getattr(self.accelerator, "scaler", None) is not None:
+            return
+        model: Any = self.model
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        self._refuse_non_finite("gradient", float(torch.nn.utils.get_total_norm(gradients)))
+
+    def sum_over_processes(self, numbers: list[float]) -> list[float]:
+        """Return the sums of numbers over all processes, element by element."""
+        if self.args.world_size == 1:
+            return list(numbers)
+        own = torch.tensor(numbers, dtype=torch.float64, device=self.args.device)
+        return self.accelerator.reduce(own, reduction="sum").tolist()
+
+    def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
+        """Add the validation loss to the ledger, and keep the weights if it is the lowest."""
+        step = self.state.global_step
+        loss = self._evaluate_loss(self, self._head)
+        self._refuse_non_finite("validation loss", loss)
+        self.ledger.validation_losses[step] = loss
+        if self._keep_best and self.ledger.best_step == step and self.args.should_save:
+            self._checkpoints.unfinished.mkdir(parents=True, exist_ok=True)
+            temporary = self._checkpoints.unfinished / "best.safetensors"
+            save_trainable(self.model, temporary)
+            temporary.replace(self._checkpoints.best_path(step))
+        if self.is_world_process_zero():
+            self._on_record({"step": step, "epoch": self.state.epoch, "validation_loss": loss})
+        return {}
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Pass the numbers of the last steps on; the Trainer's own history is not kept."""
+        if "grad_norm" in logs and self.is_world_process_zero():
+            record = {
+                "step": self.state.global_step,
+                "epoch": self.state.epoch,
+                "gradient_norm": float(logs["grad_norm"]),
+                "learning_rate": logs["learning_rate"],
+            }
+            self._on_record({**record, **self.ledger.since_last_record()})
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Return 0: not counted, tokens are."""
+        return 0
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the trainable weights into a checkpoint."""
+        if self.args.should_save and output_dir is not None:
+            directory = Path(output_dir)
+            directory.mkdir(parents=True, exist_ok=True)
+            save_trainable(self.model, directory / WEIGHTS)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a checkpoint into `unfinished/` and publish it when it is whole."""
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            step = self.state.global_step
+            written = self._checkpoints.unfinished / f"checkpoint-{step}"
+            ledger = json.dumps(self.ledger.to_json(), indent=1)
+            (written / LEDGER).write_text(ledger, encoding="utf-8")
+            self._checkpoints.publish(step)
+            saved = [read_ledger(self._checkpoints.path(s)) for s in self._checkpoints.steps()]
+            best = {entry.best_step for entry in [*saved, self.ledger]}
+            self._checkpoints.keep_best_of({step for step in best if step is not None})
+        self.accelerator.wait_for_everyone()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Read the trainable weights of a checkpoint."""
+        load_trainable(self.model, Path(resume_from_checkpoint) / WEIGHTS)
+
+    def _idle_example(self) -> Encoded:
+        """Return an example without a trained token, for a process whose share is empty.
+
+        It has to take part in the exchange of gradients all the same.
+        """
+        ids = self.train_dataset[0].ids[:2]  # type: ignore[index]
+        return Encoded(ids, [NOT_TRAINED] * len(ids), prompt_tokens=len(ids), truncated=False)
+
+    def _refuse_non_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise StageError(
+                f"the {what} of optimizer step {self.state.global_step + 1} is {value}; the run "
+                "has diverged or its type is too narrow: try a lower train.learning_rate, a longer "
+                "train.warmup_share, or bf16 or fp32 instead of fp16"
+            )
+
+
+def read_ledger(checkpoint: Path) -> Ledger:
+    """Return the running totals that a checkpoint holds."""
+    return Ledger.from_json(json.loads((checkpoint / LEDGER).read_text(encoding="utf-8")))

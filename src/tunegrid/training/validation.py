@@ -1,0 +1,53 @@
+"""The mean loss on held-out examples.
+
+Owns: evaluation between optimizer steps, which changes no weight, no gradient and no generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from tunegrid.microbatches import Form, lay_out
+from tunegrid.tokens import Encoded
+from tunegrid.training.batches import to_device
+from tunegrid.training.head import TrainedHead
+
+
+@torch.no_grad()
+def mean_loss(
+    model: Any,
+    head: TrainedHead,
+    examples: Sequence[Encoded],
+    form: Form,
+    *,
+    device: torch.device,
+    sum_over_processes: Callable[[list[float]], list[float]],
+) -> float:
+    """Return the mean cross-entropy of the trained tokens of all examples, in nats.
+
+    Every trained token counts the same, whatever the micro-batches are; a mean of batch means
+    would weigh tokens by their neighbours.
+
+    Args:
+        model: in whatever mode; it is in the same mode afterwards.
+        head: an open head of the model.
+        examples: the share of this process.
+        form: how they are laid out.
+        device: where the model is.
+        sum_over_processes: adds up numbers of all processes, element by element.
+
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        loss = trained = 0.0
+        for batch in lay_out(examples, form):
+            loss += float(head.loss_sum(model, to_device(batch, device)))
+            trained += batch.trained_tokens
+    finally:
+        model.train(was_training)
+    loss, trained = sum_over_processes([loss, trained])
+    return loss / trained
