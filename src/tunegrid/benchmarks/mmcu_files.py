@@ -203,7 +203,8 @@ def _without_labels(options: list[tuple[str, str]]) -> list[tuple[str, str]]:
     bare = []
     for letter, text in options:
         own = f"[{letter}{chr(ord(letter) + ord('Ａ') - ord('A'))}]"
-        match = re.match(rf"[(（]?{own}[)）]?\s*[、.．:：,，]\s*(?=\S)", text)
+        label = rf"(?:[(（]{own}[)）]\s*[、.．:：,，]?|{own}\s*[、.．:：,，])\s*"
+        match = re.match(rf"{label}(?=\S)", text)
         if match is None:
             return options
         bare.append((letter, text[match.end() :]))
