@@ -115,6 +115,13 @@ def test_names_paths_and_order_of_collections_change_no_example(tmp_path: Path) 
     assert texts(first.validation) == texts(second.validation)
 
 
+def test_the_order_of_collections_changes_nothing_at_all(tmp_path: Path) -> None:
+    """Not even where one file stands in both, so that its examples share their ranks."""
+    name = write(tmp_path / "a.json", 30)
+    one, other = collection("one", name), collection("other", name, count=7)
+    assert mixed(tmp_path, one, other) == mixed(tmp_path, other, one)
+
+
 def test_a_smaller_count_is_part_of_a_larger_one(tmp_path: Path) -> None:
     name = write(tmp_path / "a.json", 60)
     ten, thirty = (

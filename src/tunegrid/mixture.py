@@ -106,7 +106,7 @@ def compose(
     training. Exact duplicates are counted and stay.
 
     Args:
-        collections: what to mix; their order changes nothing but the manifest's.
+        collections: what to mix; their order changes nothing.
         seed: governs every draw and the order; 0 is a seed.
         validation_examples: how many to hold out of the union.
         max_characters: longer examples (instruction, input and output together) are left out.

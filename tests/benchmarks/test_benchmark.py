@@ -108,6 +108,8 @@ def test_a_limit_keeps_shares_order_and_every_category() -> None:
     assert numbers == sorted(numbers)
     assert numbers[:3] == [2, 7, 12]
     assert Counter(i.category for i in limited(whole, 3).items) == {"a": 1, "b": 1, "c": 1}
+    fair = limited(bench("a" * 53 + "b" * 24 + "c" * 23), 7)
+    assert Counter(item.category for item in fair.items) == {"a": 3, "b": 2, "c": 2}
     for limit in range(1, 100):
         assert len(limited(whole, limit).items) == limit
         assert len(set(limited(whole, limit).items)) == limit
