@@ -1,0 +1,92 @@
+"""Candidates for a question about a fact, and the prose in which the bases meet them.
+
+The exam of the benchmark is one way to write candidates down; the bases learn from other ways,
+so that matching a candidate to a fact is known before tuning and the exam's form is not.
+"""
+
+from dataclasses import dataclass
+
+from tunegrid.miniature.dice import Dice
+from tunegrid.miniature.lexicon import LABEL_SETS
+from tunegrid.miniature.phrases import question, statement
+from tunegrid.miniature.world import Fact, Name, World
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Candidates in order, and the positions of the right ones."""
+
+    fact: Fact
+    candidates: tuple[Name, ...]
+    right: tuple[int, ...]
+
+
+def draw_choice(
+    world: World, fact: Fact, count: int, dice: Dice, right_at: int | None = None
+) -> Choice:
+    """Return ``count`` candidates for a fact, distractors from the same domain.
+
+    ``right_at`` fixes the position of the first value, to balance an exam's letters.
+    """
+    others = [name for name in world.domains[fact.attribute] if name not in fact.values]
+    drawn = dice.sample(others, count - len(fact.values))
+    candidates = dice.shuffled([*drawn, *fact.values])
+    if right_at is not None:
+        now = candidates.index(fact.values[0])
+        candidates[now], candidates[right_at] = candidates[right_at], candidates[now]
+    right = tuple(i for i, name in enumerate(candidates) if name in fact.values)
+    return Choice(fact, tuple(candidates), right)
+
+
+def draw_labels(count: int, dice: Dice) -> list[str]:
+    """Return labels for candidates: a run of a label set, or loose ones of it."""
+    labels = dice.pick(LABEL_SETS)
+    if dice.chance(0.5):
+        return dice.sample(labels, count)
+    start = dice.below(len(labels) - count + 1)
+    return list(labels[start : start + count])
+
+
+# {q} question, {list} labelled candidates, {l} right labels, {v} right values, {s} statement.
+CHOICE_FORMS = {
+    "zh": (
+        "{q}备选的有：{list}应选{l}。",
+        "{q}备选的有：{list}应选{l}，{s}",
+        "{q}\n{list}对的是{l}，就是{v}。",
+        "猜一猜，{q}\n{list}答案在{l}。",
+        "墙上写着：{q}{list}先生圈了{l}。",
+        "{s}所以问{q}\n{list}要选的是{l}。",
+        "{q}\n{list}事实是{v}，也就是{l}。",
+        "灯谜：{q}\n{list}谜底：{l}。",
+    ),
+    "en": (
+        "{q} The candidates: {list}The right one is {l}.",
+        "{q}\n{list}The truth is {v}, which is {l}.",
+        "{q}\n{list}One should take {l}.",
+        "{s} So when asked: {q}\n{list}we take {l}.",
+    ),
+}
+SEPARATORS = {"zh": ("、", "：", ":", " ", "说"), "en": (": ", " ", ") ")}
+ENDS = {"zh": ("；", "\n", "\n", "，"), "en": ("; ", "\n", "\n")}
+
+
+def choice_prose(world: World, fact: Fact, language: str, dice: Dice) -> str:
+    """Return one passage that lists candidates and says which is right."""
+    count = 4 if dice.chance(0.6) else len(fact.values) + 1 + dice.below(2)
+    choice = draw_choice(world, fact, count, dice)
+    labels = draw_labels(count, dice)
+    separator, end = dice.pick(SEPARATORS[language]), dice.pick(ENDS[language])
+    listed = "".join(
+        label + separator + name.text(language) + end
+        for label, name in zip(labels, choice.candidates, strict=True)
+    )
+    if end not in ("\n", "; "):
+        listed = listed[: -len(end)] + "。"
+    joiner = dice.pick(("", "和")) if language == "zh" else " and "
+    return dice.pick(CHOICE_FORMS[language]).format(
+        q=question(fact, language, dice),
+        list=listed,
+        l=joiner.join(labels[i] for i in choice.right),
+        v=fact.value_text(language),
+        s=statement(fact, language, dice),
+    )
