@@ -68,9 +68,14 @@ def test_records_behind_a_checkpoint_are_dropped(run: RunDirectory) -> None:
 def test_a_directory_is_replaced_as_a_whole(run: RunDirectory) -> None:
     with run.replaced_directory("adapter") as directory:
         (directory / "weights").write_text("old")
-    with pytest.raises(RuntimeError), run.replaced_directory("adapter") as directory:
-        (directory / "weights").write_text("half")
-        raise RuntimeError
+
+    def fail_half_way() -> None:
+        with run.replaced_directory("adapter") as directory:
+            (directory / "weights").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     # The old adapter goes only when a new one is being made; a half one never has its name.
     assert not (run.path / "adapter").exists()
     with run.replaced_directory("adapter") as directory:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tunegrid import contents, identity, preflight
@@ -24,7 +24,9 @@ HOW_TO_GIVE = {
 }
 
 
-def from_composed(composed: DictConfig, project: Path, working_directory: Path) -> Cell:
+def from_composed(
+    composed: DictConfig | ListConfig, project: Path, working_directory: Path
+) -> Cell:
     """Return the checked cell of a composed configuration.
 
     Args:
@@ -60,8 +62,8 @@ def checked(config: CellConfig, project: Path, working_directory: Path) -> Cell:
     return Cell(config, identity.train_id(config, identified), identified, project)
 
 
-def _missing(composed: DictConfig) -> set[str]:
-    """Return the settings that must be given, but for groups a cell without method ignores."""
+def _missing(composed: DictConfig | ListConfig) -> set[str]:
+    """Return the settings that must be given."""
     return {key for key in OmegaConf.missing_keys(composed) if not key.startswith("hydra.")}
 
 

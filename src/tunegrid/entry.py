@@ -44,7 +44,11 @@ def main(project: Path) -> None:
     worst = [0]
 
     def task(composed: DictConfig) -> int:
-        code = run_composed(composed, project)
+        # An error of one cell is shown and counted here: raised, it would end a sweep.
+        try:
+            code = run_composed(composed, project)
+        except (TunegridError, OmegaConfBaseException) as error:
+            code = shown(error)
         worst[0] = max(worst[0], code)
         return code
 
@@ -54,20 +58,24 @@ def main(project: Path) -> None:
             task
         )()
     except (TunegridError, HydraException, OmegaConfBaseException) as error:
-        print(f"\n{explained(error)}", file=sys.stderr)
-        sys.exit(EXIT_REFUSED if is_refusal(error) else EXIT_FAILED)
+        sys.exit(shown(error))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-    finally:
-        launch.shut_down()
     sys.exit(worst[0])
 
 
 def run_composed(composed: DictConfig, project: Path) -> int:
     """Check and run one composed cell; return its exit code."""
-    composed = OmegaConf.masked_copy(composed, [k for k in composed if k != "hydra"])
-    cell = cells.from_composed(composed, project, Path(HydraConfig.get().runtime.cwd))
+    # The schema again, strictly: Hydra lets a `+` add keys that the schema lacks.
+    strict = OmegaConf.merge(OmegaConf.structured(CellConfig), composed)
+    cell = cells.from_composed(strict, project, Path(HydraConfig.get().runtime.cwd))
     return launch.run_cell(cell)
+
+
+def shown(error: Exception) -> int:
+    """Print an error as a message and return the exit code it means."""
+    print(f"\n{explained(error)}", file=sys.stderr)
+    return EXIT_REFUSED if is_refusal(error) else EXIT_FAILED
 
 
 def is_refusal(error: Exception) -> bool:

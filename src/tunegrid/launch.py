@@ -46,14 +46,6 @@ def server() -> ForkServerContext:
     return _server
 
 
-def shut_down() -> None:
-    """Stop the server process, if one was started."""
-    if _server is not None:
-        from multiprocessing import forkserver
-
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]
-
-
 def run_cell(cell: Cell) -> int:
     """Run one cell in a child process, print its results, return the exit code.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from hydra.errors import HydraException
 
 from tunegrid.errors import ConfigError, all_problems
@@ -107,7 +107,7 @@ def _choice_problem(override: Override, group: str, directories: list[Path]) -> 
             f"for several cells write -m {group}={','.join(str(v) for v in value)}"
         )
     names = {file.stem for place in directories for file in (place / group).glob("*.yaml")}
-    choices = value.list if override.is_choice_sweep() else [value]
+    choices = value.list if isinstance(value, ChoiceSweep) else [value]
     for choice in choices:
         if str(choice) not in names:
             return f"{group}: there is no choice {str(choice)!r}{suggestion(str(choice), names)}"

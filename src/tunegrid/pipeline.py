@@ -76,14 +76,21 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
 def _prepare_process(config: CellConfig) -> None:
     """Set the process up once: threads, quiet libraries."""
     import logging
+    import threading
+    import warnings
 
     import torch
     import transformers
+    from tqdm import tqdm
 
     if config.runtime.threads is not None:
         torch.set_num_threads(config.runtime.threads)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    # peft still asks for the old name of activation checkpointing, at every use.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    # The default lock is shared between processes and would outlive this one.
+    tqdm.set_lock(threading.RLock())
     # Says once a layer and forward pass that int8 casts its inputs.
     logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
 

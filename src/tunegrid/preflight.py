@@ -68,7 +68,10 @@ def _data(config: CellConfig) -> Iterator[str]:
         return
     data = config.data
     if not data.files and not data.collections:
-        yield "data: neither files nor collections are given, so there is nothing to train on"
+        yield (
+            "data: neither files nor collections are given, so there is nothing to train on; "
+            "for example data=files data.files=[a.json,b.json]"
+        )
     for name, collection in data.collections.items():
         setting = f"data.collections.{name}"
         if not collection.files:
@@ -85,7 +88,7 @@ def _data(config: CellConfig) -> Iterator[str]:
 
 
 def _prompt(config: CellConfig) -> Iterator[str]:
-    yield from (f"prompt: {problem}" for problem in prompts.problems(config.prompt))
+    yield from prompts.problems(config.prompt)
 
 
 def _train(config: CellConfig) -> Iterator[str]:

@@ -5,6 +5,10 @@ the server, by name.
 """
 
 import importlib
+import logging
+
+# Says at import that an optional kernel package is missing.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 for _name in (
     "torch",

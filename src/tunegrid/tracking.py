@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, cast
 
 from tunegrid.identity import Cell
 from tunegrid.schema import LoggingConfig
@@ -40,7 +40,7 @@ class Tracker:
                 name=self.cell.train_id,
                 id=self.cell.train_id.rpartition("-")[2],
                 resume="allow",
-                mode=self.logging.mode,  # type: ignore[arg-type] - checked by preflight
+                mode=cast(Literal["online", "offline", "disabled"], self.logging.mode),
                 dir=str(self.directory),
                 config=record["identity"],
             )

@@ -25,42 +25,42 @@ def print_cell(run: RunDirectory, stage: Stage = Stage.all) -> None:
     if run.has(store.TRAINED):
         _print_training(console, run.read(store.TRAINED))
     asked = run.read(store.RESULTS)["scores"] if run.has(store.RESULTS) else []
-    summaries = [s for s in rows.score_summaries(run) if s["score_id"] in asked]
-    if summaries:
-        console.print(results_table(run.path.name, summaries))
-        for summary in summaries:
-            if summary.get("note"):
-                console.print(f"  {summary['benchmark']}: {summary['note']}", style="dim")
+    for summary in rows.score_summaries(run):
+        if summary["score_id"] in asked:
+            console.print(results_table(summary))
+            if summary["note"]:
+                console.print(f"  {summary['note']}", style="dim")
     for reason in rows.suspects(run):
         console.print(f"  suspect: {reason}", style="bold yellow")
-    console.print(f"cell         {run.path}", soft_wrap=True)
-    for part in (store.ADAPTER, store.CURVE, store.PREDICTIONS, store.SCORES):
-        if run.has(part):
-            console.print(f"  {part:<11}{run.path / part}", soft_wrap=True)
+    console.print(f"\n{run.path}", soft_wrap=True)
+    parts = (store.ADAPTER, store.CURVE, store.PREDICTIONS, store.SCORES)
+    console.print(f"  holds {', '.join(part for part in parts if run.has(part))}")
 
 
-def results_table(title: str, summaries: list[dict[str, Any]]) -> Table:
-    """Return a table with one line per measurement; None is a dash."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for heading in ("benchmark", "category", "metric", "judge"):
-        table.add_column(heading)
+def results_table(summary: dict[str, Any]) -> Table:
+    """Return one benchmark's table: a line a category, averages in bold, None as a dash.
+
+    Finer groups than categories (`education/化学`) are left to metrics.csv.
+    """
+    scorer = "its own rule" if summary["judge"] == "rule" else f"the judge {summary['judge']}"
+    title = f"{summary['benchmark']} (version {summary['version']}), scored by {scorer}"
+    table = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
+    table.add_column("category")
+    table.add_column("metric")
     for heading in ("value", "standard error", "items", "unscored"):
         table.add_column(heading, justify="right")
-    for summary in summaries:
-        for measurement in summary["measurements"]:
-            average = measurement["category"].startswith("average")
-            table.add_row(
-                summary["benchmark"],
-                measurement["category"],
-                measurement["metric"],
-                summary["judge"],
-                _number(measurement["value"]),
-                _number(measurement["standard_error"]),
-                str(measurement["items"]),
-                str(measurement["unscored"]),
-                style="bold" if average else None,
-            )
-        table.add_section()
+    for measurement in summary["measurements"]:
+        if "/" in measurement["category"] or measurement["metric"] == "unparsed":
+            continue
+        table.add_row(
+            measurement["category"],
+            measurement["metric"],
+            _number(measurement["value"]),
+            _number(measurement["standard_error"]),
+            str(measurement["items"]),
+            str(measurement["unscored"]),
+            style="bold" if measurement["category"].startswith("average") else None,
+        )
     return table
 
 
