@@ -8,7 +8,21 @@ from pathlib import Path
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from tunegrid.entry import main
+from tunegrid import usage
+
+PROJECT = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Print the help, or compose and run."""
+    if usage.is_asked(sys.argv[1:]):
+        print(usage.text([PROJECT / "conf"]))
+        return
+    # Behind the help, because importing Hydra takes longer than printing it.
+    from tunegrid import entry
+
+    entry.main(PROJECT)
+
 
 if __name__ == "__main__":
-    main(Path(__file__).resolve().parent)
+    main()
