@@ -65,6 +65,10 @@ def test_an_option_of_a_function_needs_no_plus(conf: Path) -> None:
     assert checked(["data.collections.x.count=4"], conf) == ["++data.collections.x.count=4"]
 
 
+def test_flags_may_stand_anywhere(conf: Path) -> None:
+    assert checked(["seed=1", "-m", "peft=lora,none"], conf) == ["-m", "seed=1", "peft=lora,none"]
+
+
 def test_a_choice_of_an_added_directory_is_known(conf: Path, tmp_path: Path) -> None:
     (tmp_path / "peft").mkdir()
     (tmp_path / "peft" / "mine.yaml").write_text("name: mine\n")

@@ -14,7 +14,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from types import FrameType
 
-from tunegrid.errors import ConfigError, TunegridError
+from tunegrid.errors import ConfigError, TunegridError, all_problems
 from tunegrid.identity import Cell
 from tunegrid.store import FAILED as FAILED_FILE
 from tunegrid.store import RunDirectory
@@ -90,6 +90,27 @@ def run_cell(sender: Connection, cell: Cell) -> None:
     sys.stderr.flush()
     # Threads of libraries may still run; everything the cell made is on the disk.
     os._exit(code)
+
+
+def check_architectures(sender: Connection, cells: list[Cell]) -> None:
+    """Check many cells on the meta device; exit code 0 or 2, the problems through `sender`.
+
+    Cells that differ in nothing the architecture sees are checked once.
+    """
+    os.setpgid(0, 0)
+    from tunegrid import preflight
+
+    known: dict[str, list[str]] = {}
+    refused = []
+    for cell in cells:
+        seen = preflight.architecture_key(cell.config)
+        if seen not in known:
+            known[seen] = preflight.architecture_problems(cell.config)
+        refused += [f"[{cell.train_id}] {problem}" for problem in known[seen]]
+    if refused:
+        sender.send(all_problems("cells cannot be run; nothing was started", refused))
+    sender.close()
+    os._exit(REFUSED if refused else DONE)
 
 
 def note_killed(cell: Cell, number: int) -> str:

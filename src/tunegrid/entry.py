@@ -20,8 +20,12 @@ from omegaconf.errors import OmegaConfBaseException
 from tunegrid import cell as cells
 from tunegrid import launch, overrides
 from tunegrid.errors import ConfigError, TunegridError
+from tunegrid.identity import Cell
 from tunegrid.schema import CellConfig
 from tunegrid.wiring import suggestion
+
+_project: list[Path] = []
+"""The directory given to `main`; Hydra calls plugins without passing anything through."""
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
@@ -41,6 +45,7 @@ def main(project: Path) -> None:
     # Hydra prints errors its own way and exits; with this set it raises them, and they are
     # shown below with what is accepted and what to do.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    _project.append(project)
     worst = [0]
 
     def task(composed: DictConfig) -> int:
@@ -66,10 +71,27 @@ def main(project: Path) -> None:
 
 def run_composed(composed: DictConfig, project: Path) -> int:
     """Check and run one composed cell; return its exit code."""
-    # The schema again, strictly: Hydra lets a `+` add keys that the schema lacks.
-    strict = OmegaConf.merge(OmegaConf.structured(CellConfig), composed)
-    cell = cells.from_composed(strict, project, Path(HydraConfig.get().runtime.cwd))
+    cell = composed_cell(composed, Path(HydraConfig.get().runtime.cwd), project)
     return launch.run_cell(cell)
+
+
+def composed_cell(
+    composed: DictConfig, working_directory: Path, project: Path | None = None
+) -> Cell:
+    """Return the checked cell of a configuration that Hydra composed.
+
+    Args:
+        composed: may hold Hydra's own node.
+        working_directory: where the user's relative paths start.
+        project: the directory that holds conf/; by default that of this process' `main`.
+
+    Raises:
+        ConfigError: the cell cannot be run.
+    """
+    groups = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    # The schema again, strictly: Hydra lets a `+` add keys that the schema lacks.
+    strict = OmegaConf.merge(OmegaConf.structured(CellConfig), groups)
+    return cells.from_composed(strict, project or _project[-1], working_directory)
 
 
 def shown(error: Exception) -> int:

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 from tunegrid import child, pipeline
+from tunegrid.errors import ConfigError
 from tunegrid.identity import Cell
 from tunegrid.schema import Stage
 from tunegrid.store import RunDirectory
@@ -51,7 +52,7 @@ def run_cell(cell: Cell) -> int:
 
     A finished cell is not run again: its results are printed without loading torch.
     """
-    if cell.config.stage is not Stage.check and pipeline.is_finished(cell):
+    if is_finished(cell):
         print(f"{cell.train_id} is finished already; nothing was run.", file=sys.stderr)
         print_cell(RunDirectory(cell.directory), cell.config.stage)
         return child.DONE
@@ -71,6 +72,28 @@ def run_cell(cell: Cell) -> int:
         print(f"\n{reason}", file=sys.stderr)
         code = child.FAILED
     return code
+
+
+def is_finished(cell: Cell) -> bool:
+    """Return whether nothing is left to do for a cell; loads no torch."""
+    return cell.config.stage is not Stage.check and pipeline.is_finished(cell)
+
+
+def asked_name(cell: Cell) -> str:
+    """Return what tells two cells of a sweep apart: the training and the scores asked for."""
+    return " ".join([cell.train_id, *(asked.score_id for asked in pipeline.asked_of(cell))])
+
+
+def check_architectures(cells: Sequence[Cell]) -> None:
+    """Check the architectures of many cells in one child.
+
+    Raises:
+        ConfigError: the problems of all cells that cannot be run.
+    """
+    if cells:
+        code, message = call(child.check_architectures, list(cells))
+        if code != child.DONE:
+            raise ConfigError(message or "the check of the architectures was interrupted")
 
 
 def call(function: Callable[..., None], *arguments: Any) -> tuple[int, str]:

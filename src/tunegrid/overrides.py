@@ -29,7 +29,7 @@ HYDRA_FLAGS_WITH_VALUE = {
 
 
 def checked(arguments: Sequence[str], conf: Path) -> list[str]:
-    """Return the command line with options of open mappings made acceptable to Hydra.
+    """Return the command line, flags first, options of open mappings made acceptable to Hydra.
 
     `peft.options.r=16` names an option of a function, which no schema can list: it is passed on
     as `++peft.options.r=16` and checked later against the function's signature.
@@ -62,7 +62,9 @@ def checked(arguments: Sequence[str], conf: Path) -> list[str]:
             result[position] = f"++{word}"
     if problems:
         raise ConfigError(all_problems("the command line is not accepted", problems))
-    return result
+    # Hydra reads overrides only in one piece: `a=1 -m b=2` would be refused.
+    flags = [word for index, word in enumerate(result) if index not in positions]
+    return flags + [result[index] for index in positions]
 
 
 def _is_override(arguments: Sequence[str], index: int) -> bool:

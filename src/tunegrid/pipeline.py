@@ -36,7 +36,7 @@ def is_finished(cell: Cell) -> bool:
     run = RunDirectory(cell.directory)
     if not run.has(store.RESULTS) or not _is_trained(cell, run):
         return False
-    wanted = [asked.score_id for asked in _asked(cell)]
+    wanted = [asked.score_id for asked in asked_of(cell)]
     return bool(run.read(store.RESULTS)["scores"] == wanted) and not run.has(store.FAILED)
 
 
@@ -53,7 +53,7 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     problems = preflight.architecture_problems(config)
     if problems:
         raise ConfigError(all_problems("the cell cannot be run", problems))
-    asked = _asked(cell)
+    asked = asked_of(cell)
     if config.stage is Stage.check:
         return
     run_directory = RunDirectory(cell.directory)
@@ -95,7 +95,8 @@ def _prepare_process(config: CellConfig) -> None:
     logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
 
 
-def _asked(cell: Cell) -> list[Asked]:
+def asked_of(cell: Cell) -> list[Asked]:
+    """Return the benchmarks that a cell's stage asks for."""
     return [] if cell.config.stage is Stage.train else evaluation.asked(cell)
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from tunegrid import prompts
 from tunegrid.contents import benchmarks
 from tunegrid.errors import TunegridError
+from tunegrid.fingerprint import canonical_json
 from tunegrid.schema import CellConfig, EvalConfig, TrainConfig
 from tunegrid.wiring import check_options, find_function, suggestion
 
@@ -250,3 +252,16 @@ def architecture_problems(config: CellConfig) -> list[str]:
     except TunegridError as error:
         problems.append(f"peft: {error}")
     return problems
+
+
+def architecture_key(config: CellConfig) -> str:
+    """Return what `architecture_problems` depends on: equal keys have equal problems."""
+    return canonical_json(
+        [
+            asdict(config.model),
+            asdict(config.peft),
+            asdict(config.quantization),
+            config.runtime.device,
+            config.train.max_length_tokens,
+        ]
+    )

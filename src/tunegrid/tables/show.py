@@ -5,6 +5,7 @@ Owns: the look of tables in a terminal. Knows nothing of how rows are made.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from rich.console import Console
@@ -35,6 +36,31 @@ def print_cell(run: RunDirectory, stage: Stage = Stage.all) -> None:
     console.print(f"\n{run.path}", soft_wrap=True)
     parts = (store.ADAPTER, store.CURVE, store.PREDICTIONS, store.SCORES)
     console.print(f"  holds {', '.join(part for part in parts if run.has(part))}")
+
+
+def print_runs(run_rows: list[dict[str, Any]], expected: int) -> None:
+    """Print one line a run with how it ended, and how many there should be."""
+    console = Console(highlight=False)
+    table = Table(header_style="bold")
+    for column in ("cell", "status"):
+        table.add_column(column, overflow="fold")
+    for column in ("steps", "loss", "seconds"):
+        table.add_column(column, justify="right")
+    table.add_column("remark", overflow="fold")
+    for row in run_rows:
+        table.add_row(
+            row["train_id"],
+            row["status"],
+            "–" if row["steps"] is None else str(row["steps"]),
+            _number(row["final_loss"]),
+            _number(row["seconds"]),
+            row["error"] or (f"suspect: {row['suspect']}" if row["suspect"] else ""),
+        )
+    console.print(table)
+    counts = Counter(row["status"] for row in run_rows)
+    counts["not started"] = expected - len(run_rows)
+    parts = [f"{number} {status}" for status, number in counts.items() if number]
+    console.print(f"{expected} cells: {', '.join(parts)}")
 
 
 def results_table(summary: dict[str, Any]) -> Table:

@@ -1,0 +1,1 @@
+"""Hydra finds the grid sweeper here."""

@@ -1,0 +1,69 @@
+"""Sweeps: products united, duplicates dropped, nothing excluded by mistake, all checked first."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunegrid.errors import ConfigError
+from tunegrid.grid import expand
+
+
+def test_a_grid_is_a_product_and_a_sweep_a_union() -> None:
+    cells = expand([{"a": [1, 2], "b": "x"}, {"a": 2, "b": ["x", "y"]}], [], {})
+    assert cells == [{"a": 1, "b": "x"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+def test_the_command_line_replaces_choices_and_adds_some() -> None:
+    cells = expand([{"a": [1, 2]}], [], {"a": ["3"], "seed": ["0", "1"]})
+    assert cells == [{"a": "3", "seed": "0"}, {"a": "3", "seed": "1"}]
+
+
+def test_an_exclusion_leaves_out_what_agrees_with_all_of_it() -> None:
+    cells = expand([{"a": [1, 2], "b": ["x", "y"]}], [{"a": 2, "b": ["y", "z"]}], {})
+    assert {"a": 2, "b": "y"} not in cells
+    assert len(cells) == 3
+
+
+@pytest.mark.parametrize(
+    ("grids", "exclude", "expected"),
+    [
+        ([{"a": [1]}], [{"a": 2}], "excludes none of the 1 cells"),
+        ([{"a": [1]}], [{}], "excludes none"),
+        ([{"a": []}], [], "no cells"),
+        ([{"a": [1]}], [{"a": 1}], "no cells"),
+    ],
+)
+def test_refused(grids: list[Any], exclude: list[Any], expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        expand(grids, exclude, {})
+
+
+def start(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(project / "run.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=project, timeout=120)
+
+
+def test_nothing_starts_when_one_cell_cannot_be_run(project: Path, tmp_path: Path) -> None:
+    done = start(
+        project, "-m", "train.epochs=1,0", "seed=0,1", f"runtime.results={tmp_path / 'results'}"
+    )
+    assert done.returncode == 2, done.stderr
+    assert "2 of 4 cells cannot be run; nothing was started" in done.stderr
+    assert "[train.epochs=0 seed=1]" in done.stderr
+    assert not list(tmp_path.glob("results/runs/*/cell.json"))
+
+
+def test_a_sweep_file_and_its_limit(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "many.yaml").write_text(
+        "defaults:\n  - config\n  - override hydra/sweeper: grid\n  - _self_\n"
+        "hydra:\n  mode: MULTIRUN\n  sweeper:\n    max_cells: 3\n"
+        "    grids:\n      - {seed: [0, 1], peft: [lora, none]}\n"
+    )
+    done = start(project, "-cd", str(tmp_path), "-cn", "many", f"runtime.results={tmp_path}")
+    assert done.returncode == 2
+    assert "the sweep has 4 cells, more than hydra.sweeper.max_cells=3" in done.stderr
