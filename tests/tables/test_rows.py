@@ -1,0 +1,148 @@
+"""Run directories become tidy rows; what is missing is missing, never a number."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunegrid import cli, store
+from tunegrid.lock import Lock
+from tunegrid.store import RunDirectory
+from tunegrid.tables import compare, rows
+
+
+def make_run(results: Path, name: str, seed: int = 0, method: str = "lora") -> RunDirectory:
+    run = RunDirectory(results / "runs" / name)
+    run.create()
+    function = None if method == "none" else "f"
+    config = {
+        "model": {"name": "base"},
+        "peft": {"name": method, "function": function},
+        "data": {"name": "mini"},
+        "train": {"name": "default"},
+        "prompt": {"name": "english"},
+        "quantization": {"name": "fp32"},
+        "seed": seed,
+    }
+    identity = {"peft": {"name": method}, "seed": seed, "prompt": {"name": "english"}}
+    run.write(store.CELL, {"train_id": name, "config": config, "identity": identity})
+    return run
+
+
+def add_scores(run: RunDirectory, values: dict[str, float | None]) -> None:
+    summary = {
+        "score_id": "quiz-1",
+        "benchmark": "quiz",
+        "version": "1",
+        "judge": "rule",
+        "suspect": [],
+        "measurements": [
+            {
+                "category": "average",
+                "metric": "accuracy",
+                "value": 50.0,
+                "items": 2,
+                "unscored": 0,
+                "standard_error": 35.4,
+            }
+        ],
+    }
+    run.write_lines(
+        "scores/quiz-1.jsonl",
+        [{"identifier": k, "value": v, "category": "c"} for k, v in values.items()],
+    )
+    run.write("scores/quiz-1.json", summary)
+
+
+def test_metric_rows_name_the_cell_and_the_measurement(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "a", seed=3)
+    add_scores(run, {"1": 1.0, "2": 0.0})
+    (row,) = rows.metric_rows([run])
+    assert tuple(row) == rows.METRIC_COLUMNS
+    assert (row["base"], row["seed"], row["value"], row["items"]) == ("base", 3, 50.0, 2)
+
+
+def test_a_base_without_method_has_no_data_and_no_seed(tmp_path: Path) -> None:
+    (row,) = rows.run_rows([make_run(tmp_path, "a", method="none")])
+    assert (row["data"], row["train"], row["seed"]) == (None, None, None)
+
+
+def test_status_follows_the_files(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "a")
+    assert rows.status(run) == "incomplete"
+    run.write(store.RESULTS, {"scores": []})
+    assert rows.status(run) == "done"
+    run.write(store.FAILED, {"stage": "train", "error": "ValueError: no\nmore", "traceback": ""})
+    assert rows.status(run) == "failed"
+    assert rows.run_rows([run])[0]["error"] == "ValueError: no"
+    with Lock(run.path / store.LOCK):
+        assert rows.status(run) == "running"
+
+
+def test_suspects_stand_beside_every_number(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "a")
+    add_scores(run, {"1": 1.0})
+    run.write(store.TRAINED, {"suspect": ["the loss did not fall (1.000 to 2.000)"], "steps": 2})
+    assert rows.metric_rows([run])[0]["suspect"] == "the loss did not fall (1.000 to 2.000)"
+
+
+def test_tables_writes_both_files_and_prints_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_scores(make_run(tmp_path, "a"), {"1": 1.0})
+    make_run(tmp_path, "b", seed=1)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["tables", "--json", "--results", str(tmp_path)])
+    assert ended.value.code == 0
+    printed = capsys.readouterr()
+    assert [row["train_id"] for row in json.loads(printed.out)] == ["a"]
+    assert "2 cells, 2 of them unfinished; 1 measurements" in printed.err
+    with (tmp_path / "tables" / "runs.csv").open() as file:
+        written = list(csv.DictReader(file))
+    assert [row["train_id"] for row in written] == ["a", "b"]
+    # A count with gaps stays a whole number and a gap stays empty.
+    assert (written[1]["seed"], written[1]["steps"]) == ("1", "")
+
+
+def test_differences_are_paired_on_common_items(tmp_path: Path) -> None:
+    first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b", seed=1)
+    add_scores(first, {"1": 0.0, "2": 0.0, "3": None, "4": 1.0})
+    add_scores(second, {"1": 1.0, "2": 0.0, "3": 1.0, "5": 0.0})
+    everything = compare.score_rows(first, second)[0]
+    assert (everything["items"], everything["first"], everything["second"]) == (2, 0.0, 50.0)
+    assert everything["difference"] == 50.0
+    assert everything["standard_error"] == pytest.approx(50.0)
+    assert compare.setting_rows(first, second) == [{"setting": "seed", "first": 0, "second": 1}]
+
+
+def command(tmp_path: Path, *words: str) -> Any:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*words, "--results", str(tmp_path)])
+    return ended.value.code
+
+
+def test_an_unknown_cell_is_refused_with_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path, "mini_llama-lora")
+    assert command(tmp_path, "diff", "mini_lama-lora", "x") == 2
+    assert "did you mean 'mini_llama-lora'" in capsys.readouterr().err
+
+
+def test_the_beginning_of_a_name_is_enough_when_it_is_unique(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("alpha-1", "alpha-2", "beta-1"):
+        make_run(tmp_path, name)
+    assert cli.find_run(tmp_path, "beta").path.name == "beta-1"
+    assert command(tmp_path, "diff", "alpha", "beta") == 2
+    assert "'alpha' means 2 cells" in capsys.readouterr().err
+
+
+def test_no_cells_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(tmp_path, "tables") == 2
+    assert "run one with `python run.py`" in capsys.readouterr().err

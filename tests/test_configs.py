@@ -1,0 +1,92 @@
+"""Every YAML under conf/ composes into a cell that passes the checks, and none is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from omegaconf import OmegaConf
+
+from tunegrid import cell as cells
+from tunegrid.errors import ConfigError
+from tunegrid.schema import CellConfig
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+CHOICES = sorted((str(file.parent.relative_to(CONF)), file.stem) for file in CONF.rglob("*.yaml"))
+GROUPS = [pair for pair in CHOICES if pair[0] != "." and not pair[0].startswith("hydra")]
+# What a choice needs that only its user can give.
+GIVEN = {
+    ("data", "files"): ["data.files=[assets/miniature/collections/mini_chinese.json]"],
+    ("eval", "belle"): ["eval.belle.path=assets/miniature/belle_eval/eval_set.json"],
+    ("eval", "mmcu"): ["eval.mmcu.path=assets/miniature/mmcu"],
+    ("eval", "paper"): [
+        "eval.belle.path=assets/miniature/belle_eval/eval_set.json",
+        "eval.mmcu.path=assets/miniature/mmcu",
+    ],
+    ("train", "paper"): ["data.validation_examples=10"],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hydra() -> Iterator[None]:
+    Plugins.instance()
+    ConfigStore.instance().store(name="schema", node=CellConfig)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def cell_of(overrides: list[str], project: Path, results: Path) -> cells.Cell:
+    words = [*overrides, f"runtime.results={results}"]
+    return cells.from_composed(compose("config", overrides=words), project, project)
+
+
+def test_the_choices_are_all_here() -> None:
+    """A new YAML raises this count: that its test below runs is then known."""
+    assert len(GROUPS) >= 29
+
+
+@pytest.mark.parametrize(("group", "choice"), GROUPS)
+def test_composes_and_passes(group: str, choice: str, project: Path, tmp_path: Path) -> None:
+    if group == "data/collection":
+        words = [f"+data/collection@data.collections.{choice}={choice}", "data=files"]
+    else:
+        words = [f"{group}={choice}"]
+    cell = cell_of(words + GIVEN.get((group, choice), []), project, tmp_path)
+    if group != "data/collection":
+        named = OmegaConf.select(OmegaConf.structured(cell.config), f"{group}.name")
+        assert named == choice, "a YAML's name is its file's name"
+
+
+def test_the_defaults_of_the_schema_stand_there_alone(project: Path, tmp_path: Path) -> None:
+    """conf/train/default.yaml sets nothing: two places for one default would drift apart."""
+    cell = cell_of(["train=default"], project, tmp_path)
+    from tunegrid.schema import TrainConfig
+
+    assert cell.config.train == TrainConfig(name="default")
+
+
+def test_what_must_be_given_is_asked_for_with_an_example(project: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"eval\.belle\.path must be given: for example"):
+        cell_of(["eval=belle"], project, tmp_path)
+    with pytest.raises(ConfigError, match=r"data\.files=\[a\.json,b\.json\]"):
+        cell_of(["data=files"], project, tmp_path)
+
+
+def test_a_missing_file_is_named_with_where_it_was_looked_for(
+    project: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        cell_of(["data=files", "data.files=[no.json]", "model.path=./no"], project, tmp_path)
+    assert "data.files: nothing lies at 'no.json' (looked in" in str(refused.value)
+    assert "model.path: nothing lies at './no'" in str(refused.value)
+
+
+def test_all_study_settings(project: Path, tmp_path: Path) -> None:
+    cell = cell_of(["train=paper", "data.validation_examples=10"], project, tmp_path)
+    train = cell.config.train
+    assert (train.epochs, train.examples_per_step, train.learning_rate) == (3, 128, 3e-4)
+    assert (train.max_length_tokens, train.keep_best) == (512, True)
