@@ -16,7 +16,17 @@ LAYERS = [
     {"tokens", "microbatches", "bases", "methods", "quantization", "seeding"},
     {"training", "generation", "benchmarks", "judges"},
     {"store", "lock", "provenance", "contents"},
-    {"identity", "preflight", "evaluation", "pipeline", "gates", "tracking", "tables"},
+    {
+        "identity",
+        "preflight",
+        "evaluation",
+        "pipeline",
+        "gates",
+        "predicting",
+        "scoring",
+        "tracking",
+        "tables",
+    },
     {"cell", "overrides", "entry", "launch", "child", "preload", "cli", "reading", "miniature"},
 ]
 LEVEL = {module: level for level, layer in enumerate(LAYERS) for module in layer}

@@ -30,6 +30,10 @@ class StageError(TunegridError):
     """A stage of a cell that ended without its result."""
 
 
+class Stopped(Exception):
+    """A cell was asked to stop and did, with nothing lost but unfinished steps; no error."""
+
+
 def all_problems(heading: str, problems: Sequence[str]) -> str:
     """Return one message: the heading with the count, then one numbered line per problem."""
     if len(problems) == 1:

@@ -8,15 +8,23 @@ by what it calls, not by importing it.
 from __future__ import annotations
 
 import contextlib
-import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tunegrid import evaluation, gates, identity, mixture, preflight, prompts, provenance, store
-from tunegrid.benchmarks.benchmark import ItemScore
-from tunegrid.errors import ConfigError, DataError, StageError, all_problems
+from tunegrid import (
+    evaluation,
+    gates,
+    mixture,
+    predicting,
+    preflight,
+    prompts,
+    provenance,
+    scoring,
+    store,
+)
+from tunegrid.errors import ConfigError, DataError, StageError, Stopped, all_problems
 from tunegrid.evaluation import Asked
 from tunegrid.identity import Cell
 from tunegrid.lock import Lock
@@ -25,10 +33,6 @@ from tunegrid.store import RunDirectory
 from tunegrid.tracking import Tracker
 
 ShouldStop = Callable[[], bool]
-
-
-class Stopped(Exception):
-    """The cell was asked to stop and did, with nothing lost but unfinished steps."""
 
 
 def is_finished(cell: Cell) -> bool:
@@ -67,9 +71,9 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
                 _train(cell, run_directory, models, should_stop)
         for one in asked:
             with _stage(run_directory, f"predict {one.name}"):
-                _predict(cell, run_directory, one, models, should_stop)
+                predicting.predict(cell, run_directory, one, models, should_stop)
             with _stage(run_directory, f"score {one.name}"):
-                _score(cell, run_directory, one)
+                scoring.score(cell, run_directory, one)
         run_directory.write(store.RESULTS, {"scores": [one.score_id for one in asked]})
 
 
@@ -308,101 +312,3 @@ def _refuse_long_prompts(
             f"data.max_rejected_share accepts {allowed:.1%}. Raise train.max_length_tokens, "
             "leave long examples out with data.max_characters, or raise the accepted share"
         )
-
-
-def _predict(
-    cell: Cell,
-    run_directory: RunDirectory,
-    asked: Asked,
-    models: Models,
-    should_stop: ShouldStop,
-) -> None:
-    """Write predictions/<id>.jsonl in the items' order; an interrupted one goes on in batches."""
-    from tunegrid.generation import answer
-
-    final = f"{store.PREDICTIONS}/{asked.prediction_id}.jsonl"
-    if run_directory.has(final):
-        return
-    part = f"{store.PREDICTIONS}/{asked.prediction_id}.part.jsonl"
-    kept = {record["index"]: record for record in run_directory.read_lines(part)}
-    run_directory.write_lines(part, kept.values())
-    runtime = cell.config.runtime
-    answers = answer(
-        models.answering(),
-        models.tokenizer,
-        asked.prompts,
-        decoding=cell.config.eval.decoding,
-        max_new_tokens=asked.max_new_tokens,
-        stop=cell.config.prompt.stop,
-        batch_tokens=runtime.generation_batch_tokens,
-        seed=cell.config.seed,
-        progress_label=asked.name,
-        progress=runtime.progress,
-        done=frozenset(kept),
-    )
-    for index, given in answers:
-        item = asked.benchmark.items[index]
-        kept[index] = {
-            "index": index,
-            "identifier": item.identifier,
-            "category": item.category,
-            "prompt": asked.prompts[index],
-            "text": given.text,
-            "new_tokens": given.new_tokens,
-            "finished": given.finished,
-        }
-        run_directory.append_line(part, kept[index])
-        if should_stop():
-            raise Stopped
-    run_directory.write_lines(final, [kept[i] for i in range(len(asked.prompts))])
-    run_directory.remove(part)
-
-
-def _score(cell: Cell, run_directory: RunDirectory, asked: Asked) -> None:
-    """Write scores/<id>.jsonl (one line an item) and, last, scores/<id>.json (the summary)."""
-    final = f"{store.SCORES}/{asked.score_id}.json"
-    if run_directory.has(final):
-        return
-    config, benchmark = cell.config, asked.benchmark
-    records = run_directory.read_lines(f"{store.PREDICTIONS}/{asked.prediction_id}.jsonl")
-    answers = [prompts.cut_answer(config.prompt, record["text"]) for record in records]
-    note = ""
-    if benchmark.score is not None:
-        rate: Callable[[Any, str], ItemScore] = benchmark.score
-    else:
-        judge = evaluation.build_judge(config)
-        rate, note = judge.rate, judge.description
-    scores = [rate(item, text) for item, text in zip(benchmark.items, answers, strict=True)]
-    run_directory.write_lines(
-        f"{store.SCORES}/{asked.score_id}.jsonl",
-        [
-            asdict(score) | {"category": item.category, "answer": text}
-            for item, score, text in zip(benchmark.items, scores, answers, strict=True)
-        ],
-    )
-    unparsed = sum(score.reason == "unparsed" for score in scores)
-    suspects = gates.answer_reasons(answers, _base_answers(cell, asked))
-    summary = {
-        "score_id": asked.score_id,
-        "prediction_id": asked.prediction_id,
-        "benchmark": asked.name,
-        "version": benchmark.version,
-        "judge": asked.judge_name,
-        "note": note,
-        "suspect": suspects + gates.score_reasons(unparsed, len(scores)),
-        "measurements": [asdict(m) for m in benchmark.summarize(benchmark.items, scores)],
-    }
-    run_directory.write(final, summary)
-
-
-def _base_answers(cell: Cell, asked: Asked) -> list[str] | None:
-    """Return what the untuned base answered to the same prompts, where that was ever run."""
-    if cell.config.peft.function is None:
-        return None
-    base = identity.untuned(cell)
-    name = evaluation.prediction_name(cell.config, base.train_id, asked)
-    path = base.directory / store.PREDICTIONS / f"{name}.jsonl"
-    if not os.path.exists(path):
-        return None
-    records = store.read_json_lines(path)
-    return [prompts.cut_answer(cell.config.prompt, record["text"]) for record in records]
