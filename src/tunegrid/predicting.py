@@ -1,0 +1,74 @@
+"""Answers of a cell to a benchmark, written so that an interrupted run goes on where it was.
+
+Owns: predictions/<id>.jsonl and its unfinished form. Knows nothing of scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from tunegrid import store
+from tunegrid.errors import Stopped
+from tunegrid.evaluation import Asked
+from tunegrid.identity import Cell
+from tunegrid.store import RunDirectory
+
+
+class AnsweringModels(Protocol):
+    """What answers: loaded when it is asked for, so that finished answers cost no loading."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base's tokenizer."""
+
+    def answering(self) -> Any:
+        """Return the base, or the base with the cell's trained weights."""
+
+
+def predict(
+    cell: Cell,
+    run_directory: RunDirectory,
+    asked: Asked,
+    models: AnsweringModels,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Write predictions/<id>.jsonl in the items' order; an interrupted one goes on in batches."""
+    from tunegrid.generation import answer
+
+    final = f"{store.PREDICTIONS}/{asked.prediction_id}.jsonl"
+    if run_directory.has(final):
+        return
+    part = f"{store.PREDICTIONS}/{asked.prediction_id}.part.jsonl"
+    kept = {record["index"]: record for record in run_directory.read_lines(part)}
+    run_directory.write_lines(part, kept.values())
+    runtime = cell.config.runtime
+    answers = answer(
+        models.answering(),
+        models.tokenizer,
+        asked.prompts,
+        decoding=cell.config.eval.decoding,
+        max_new_tokens=asked.max_new_tokens,
+        stop=cell.config.prompt.stop,
+        batch_tokens=runtime.generation_batch_tokens,
+        seed=cell.config.seed,
+        progress_label=asked.name,
+        progress=runtime.progress,
+        done=frozenset(kept),
+    )
+    for index, given in answers:
+        item = asked.benchmark.items[index]
+        kept[index] = {
+            "index": index,
+            "identifier": item.identifier,
+            "category": item.category,
+            "prompt": asked.prompts[index],
+            "text": given.text,
+            "new_tokens": given.new_tokens,
+            "finished": given.finished,
+        }
+        run_directory.append_line(part, kept[index])
+        if should_stop():
+            raise Stopped
+    run_directory.write_lines(final, [kept[i] for i in range(len(asked.prompts))])
+    run_directory.remove(part)
