@@ -79,7 +79,7 @@ def write_texts(world: World, output: Path) -> dict[str, Any]:
 
 def write_tokenizer(world: World, texts: list[str], output: Path) -> Tokenizer:
     """Train the tokenizer and write it beside each base."""
-    tokenizer = train_tokenizer(world, texts[:TOKENIZER_DOCUMENTS])
+    tokenizer = train_tokenizer(world, texts[-TOKENIZER_DOCUMENTS:])
     for architecture in ARCHITECTURES:
         save_tokenizer(tokenizer, output / architecture)
     return tokenizer

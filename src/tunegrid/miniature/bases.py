@@ -135,7 +135,9 @@ def pretrain(
     )
     for step in progress:
         if len(order) < schedule.rows:
-            order += torch.randperm(len(rows), generator=generator).tolist()
+            # The first pass keeps the order, which is a curriculum; later ones are shuffled.
+            again = torch.randperm(len(rows), generator=generator).tolist()
+            order += again if step > 0 else range(len(rows))
         batch = rows[order[: schedule.rows]]
         del order[: schedule.rows]
         logits = model(input_ids=batch, use_cache=False).logits

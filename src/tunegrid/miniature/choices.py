@@ -70,23 +70,75 @@ SEPARATORS = {"zh": ("、", "：", ":", " ", "说"), "en": (": ", " ", ") ")}
 ENDS = {"zh": ("；", "\n", "\n", "，"), "en": ("; ", "\n", "\n")}
 
 
+def _listed(names: tuple[Name, ...], labels: list[str], language: str, dice: Dice) -> str:
+    """Return labelled candidates, in one of several ways to write such a list."""
+    separator, end = dice.pick(SEPARATORS[language]), dice.pick(ENDS[language])
+    listed = "".join(
+        label + separator + name.text(language) + end
+        for label, name in zip(labels, names, strict=True)
+    )
+    return listed if end in ("\n", "; ") else listed[: -len(end)] + "。"
+
+
+def _right_labels(choice: Choice, labels: list[str], language: str, dice: Dice) -> str:
+    joiner = dice.pick(("", "和")) if language == "zh" else " and "
+    return joiner.join(labels[i] for i in choice.right)
+
+
 def choice_prose(world: World, fact: Fact, language: str, dice: Dice) -> str:
     """Return one passage that lists candidates and says which is right."""
     count = 4 if dice.chance(0.6) else len(fact.values) + 1 + dice.below(2)
     choice = draw_choice(world, fact, count, dice)
     labels = draw_labels(count, dice)
-    separator, end = dice.pick(SEPARATORS[language]), dice.pick(ENDS[language])
-    listed = "".join(
-        label + separator + name.text(language) + end
-        for label, name in zip(labels, choice.candidates, strict=True)
-    )
-    if end not in ("\n", "; "):
-        listed = listed[: -len(end)] + "。"
-    joiner = dice.pick(("", "和")) if language == "zh" else " and "
     return dice.pick(CHOICE_FORMS[language]).format(
         q=question(fact, language, dice),
-        list=listed,
-        l=joiner.join(labels[i] for i in choice.right),
+        list=_listed(choice.candidates, labels, language, dice),
+        l=_right_labels(choice, labels, language, dice),
         v=fact.value_text(language),
         s=statement(fact, language, dice),
     )
+
+
+# {o} a listed thing or an entity, {l} its label.
+LOOKUPS = {"zh": ("{o}标着{l}", "{o}是{l}", "{l}是{o}"), "en": ("{o} is {l}", "{l} is {o}")}
+BELONGS = {"zh": ("{o}归{l}", "{o}选{l}", "{o}是{l}"), "en": ("{o} goes to {l}", "{o} is {l}")}
+COMMAS = {"zh": ("，", "。"), "en": (", ", ".")}
+
+
+def label_lookups(world: World, language: str, dice: Dice) -> str:
+    """Return a list of any things with labels, and then which label each has.
+
+    A passage with candidates has one label to predict in forty tokens. Here and in ``matchings``
+    they are dense, and matching is learnt within the few million tokens there are.
+    """
+    count = 3 + dice.below(3)
+    names = tuple(entity.name for entity in dice.sample(world.entities, count))
+    labels = draw_labels(count, dice)
+    pattern = dice.pick(LOOKUPS[language])
+    comma, stop = COMMAS[language]
+    pairs = dice.shuffled(list(zip(names, labels, strict=True)))
+    found = comma.join(pattern.format(o=name.text(language), l=label) for name, label in pairs)
+    return _listed(names, labels, language, dice) + found + stop
+
+
+def matchings(world: World, language: str, dice: Dice) -> str:
+    """Return candidates for one question, and where it and the like of it belong."""
+    first = dice.pick(world.facts)
+    choice = draw_choice(world, first, 4, dice)
+    labels = draw_labels(4, dice)
+    alike = [
+        fact
+        for fact in world.facts
+        if fact.attribute == first.attribute
+        and fact != first
+        and set(fact.values) <= set(choice.candidates)
+    ]
+    pattern = dice.pick(BELONGS[language])
+    comma, stop = COMMAS[language]
+    found = []
+    for fact in [first, *dice.sample(alike, 6)]:
+        right = tuple(i for i, name in enumerate(choice.candidates) if name in fact.values)
+        label = _right_labels(Choice(fact, choice.candidates, right), labels, language, dice)
+        found.append(pattern.format(o=fact.entity.name.text(language), l=label))
+    listed = _listed(choice.candidates, labels, language, dice)
+    return question(first, language, dice) + "\n" + listed + comma.join(found) + stop

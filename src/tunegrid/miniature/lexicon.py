@@ -87,7 +87,8 @@ OFFENCE_ENGLISH = {
 }  # fmt: skip
 
 # Label sets of the choice prose: the exam's A, B, C, D are only one window of one set.
-LABEL_SETS = ("甲乙丙丁戊己庚辛", "一二三四五六", "12345678", "ABCDEFGHJKLMNPQRSTUVWXYZ")
+LATIN_LABELS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+LABEL_SETS = ("甲乙丙丁戊己庚辛", "一二三四五六", "12345678", LATIN_LABELS, LATIN_LABELS)
 
 
 def kind_word(kind: str, language: str) -> str:

@@ -93,6 +93,13 @@ class World:
         """Return one fact; raises ``StopIteration`` where there is none."""
         return next(f for f in self.facts if f.entity == entity and f.attribute == attribute)
 
+    def corner(self, every: int) -> "World":
+        """Return the part of the world that holds every ``every``-th entity."""
+        entities = self.entities[::every]
+        known = set(entities)
+        facts = tuple(fact for fact in self.facts if fact.entity in known)
+        return World(self.seed, entities, facts, self.domains)
+
     def named(self, zh: str) -> Entity:
         """Return the entity with this Chinese name; raises ``StopIteration`` for none."""
         return next(entity for entity in self.entities if entity.name.zh == zh)
