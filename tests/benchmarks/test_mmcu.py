@@ -212,10 +212,14 @@ def test_the_summary(tmp_path: Path) -> None:
         "education": pytest.approx(100 / 3),
         "psychology": 0.0,
         "average_present": pytest.approx(100 / 6),
+        "all": 25.0,
         "education/化学": 50.0,
         "education/历史": 0.0,
     }
     assert by_row["education", "accuracy"].items == 3
+    of_subjects = {c: row.value for (c, m), row in by_row.items() if m == "accuracy_of_subjects"}
+    assert of_subjects == {"education": 0.25, "psychology": 0.0, "average_present": 0.125}
+    assert by_row["all", "right"].value == 1.0
     unparsed = {c: row.value for (c, metric), row in by_row.items() if metric == "unparsed"}
     assert unparsed == {"education": 1.0, "psychology": 1.0, "all": 2.0}
 
@@ -226,8 +230,10 @@ def test_the_average_needs_all_four_disciplines(tmp_path: Path) -> None:
     )
     rows = found.summarize(found.items, answered(found, "D", "D", "A", "A"))
     categories = [row.category for row in rows if row.metric == "accuracy"]
-    assert categories == ["medicine", "law", "psychology", "education", "average"]
+    assert categories == ["medicine", "law", "psychology", "education", "average", "all"]
     assert rows[4].value == 50.0
+    subjects = [row.category for row in rows if row.metric == "accuracy_of_subjects"]
+    assert subjects == ["law", "psychology"], "the flat form has no subjects of medicine"
 
 
 @pytest.mark.parametrize(

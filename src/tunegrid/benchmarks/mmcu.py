@@ -17,9 +17,10 @@ gives an item of the category "psychology" with the reference "D" and, as the st
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tunegrid.benchmarks.benchmark import (
@@ -44,6 +45,8 @@ from tunegrid.errors import ConfigError, DataError, all_problems
 
 VERSION = "1"
 METRIC = "accuracy"
+SUBJECTS_METRIC = "accuracy_of_subjects"
+SEVERAL_SUBJECTS = ("medicine", "education")
 INTRODUCTION = "请阅读以下选择题并给出正确选项，不要解释原因。"
 QUESTION_END = "正确答案的序号是："
 USUAL_LETTERS = "ABCD"
@@ -149,27 +152,81 @@ def extract(reply: str, letters: str = USUAL_LETTERS, *, strict: bool = False) -
 
 
 def summarize(items: Sequence[Item], scores: Sequence[ItemScore]) -> list[Measurement]:
-    """Return accuracies in per cent and counts of replies without an answer.
+    """Return accuracies by two rules and counts.
 
-    One row for each subject ("education/化学") and discipline, a share of items; `average`, the
-    mean of the four disciplines, or `average_present` when the items are of fewer; and, as the
-    metric `unparsed`, how many replies of each discipline and of `all` have no answer letter.
+    `accuracy` is the study's rule, in per cent: the share of items of each subject
+    ("education/化学"), of each discipline and of `all` items; `average` is the mean of the four
+    disciplines, or `average_present` when the items are of fewer. `accuracy_of_subjects` is the
+    rule of MMCU's authors, as a share of 1 as they print it: the mean of a discipline's subjects.
+    `right` counts right answers, `unparsed` replies without an answer letter.
     """
     pairs = by_identifier(items, scores)
-    subjects, disciplines, unparsed = [], [], []
-    for discipline in DISCIPLINES.values():
-        of_it = [(item, score) for item, score in pairs if item.category == discipline]
-        if not of_it:
-            continue
-        disciplines.append(measurement(discipline, METRIC, [score for _, score in of_it]))
+    disciplines = {
+        discipline: [(item, score) for item, score in pairs if item.category == discipline]
+        for discipline in DISCIPLINES.values()
+    }
+    disciplines = {name: of_it for name, of_it in disciplines.items() if of_it}
+    every = [score for _, score in pairs]
+    accuracies, subjects, unparsed = [], [], []
+    for discipline, of_it in disciplines.items():
+        accuracies.append(measurement(discipline, METRIC, [score for _, score in of_it]))
         unparsed.append(_unparsed(discipline, [score for _, score in of_it]))
-        for group in dict.fromkeys(item.group for item, _ in of_it if item.group is not None):
-            of_group = [score for item, score in of_it if item.group == group]
-            subjects.append(measurement(f"{discipline}/{group}", METRIC, of_group))
-    name = "average" if len(disciplines) == len(DISCIPLINES) else "average_present"
-    overall = average(name, METRIC, disciplines)
-    everything = _unparsed("all", [score for _, score in pairs])
-    return [*disciplines, overall, *subjects, *unparsed, everything]
+        subjects += [
+            measurement(f"{discipline}/{group}", METRIC, of_group)
+            for group, of_group in _by_subject(of_it).items()
+            if group is not None
+        ]
+    overall = average(_average_name(len(disciplines)), METRIC, accuracies)
+    return [
+        *accuracies,
+        overall,
+        measurement("all", METRIC, every),
+        *_authors_rule(disciplines),
+        _right(every),
+        *subjects,
+        *unparsed,
+        _unparsed("all", every),
+    ]
+
+
+def _average_name(disciplines: int) -> str:
+    return "average" if disciplines == len(DISCIPLINES) else "average_present"
+
+
+def _by_subject(
+    pairs: Sequence[tuple[Item, ItemScore]],
+) -> dict[str | None, list[ItemScore]]:
+    """Return the scores of each subject, in the order of the items."""
+    found: dict[str | None, list[ItemScore]] = {}
+    for item, score in pairs:
+        found.setdefault(item.group, []).append(score)
+    return found
+
+
+def _authors_rule(
+    disciplines: Mapping[str, Sequence[tuple[Item, ItemScore]]],
+) -> list[Measurement]:
+    """Return the mean of each discipline's subjects and the mean of those means, as shares.
+
+    Law and psychology are one subject each. The study's flat file does not say the subjects of
+    medicine, so that this rule cannot be applied to it and gives no row.
+    """
+    rows = []
+    for discipline, pairs in disciplines.items():
+        groups = _by_subject(pairs)
+        if None in groups and discipline in SEVERAL_SUBJECTS:
+            continue
+        parts = [measurement("", "", scores, factor=1.0) for scores in groups.values()]
+        rows.append(average(discipline, SUBJECTS_METRIC, parts))
+    if not rows or len(rows) < len(disciplines):
+        return rows
+    return [*rows, average(_average_name(len(rows)), SUBJECTS_METRIC, rows)]
+
+
+def _right(scores: Sequence[ItemScore]) -> Measurement:
+    """Return how many answers are right."""
+    count = math.fsum(score.value for score in scores if score.value is not None)
+    return Measurement("all", "right", count, len(scores), 0, None)
 
 
 def _unparsed(category: str, scores: Sequence[ItemScore]) -> Measurement:
