@@ -22,12 +22,25 @@ LAYERS = [
         "evaluation",
         "pipeline",
         "gates",
+        "grid",
+        "judging",
         "predicting",
         "scoring",
         "tracking",
         "tables",
     },
-    {"cell", "overrides", "entry", "launch", "child", "preload", "cli", "reading", "miniature"},
+    {
+        "cell",
+        "overrides",
+        "entry",
+        "usage",
+        "launch",
+        "child",
+        "preload",
+        "cli",
+        "reading",
+        "miniature",
+    },
 ]
 LEVEL = {module: level for level, layer in enumerate(LAYERS) for module in layer}
 EDGE = LAYERS[-1]
