@@ -177,7 +177,7 @@ class Assembly:
             data_seed=self.seed,
             use_cpu=not on_cuda,
             # Gradients of fp16 activations vanish unscaled; bf16 and fp32 need no scaling.
-            fp16=on_cuda and self.attached.model.dtype is torch.float16,
+            fp16=self.attached.model.dtype is torch.float16,
             activation_checkpointing=self.gradient_checkpointing,
             activation_checkpointing_kwargs={"use_reentrant": False},
             remove_unused_columns=False,

@@ -23,6 +23,7 @@ from transformers import Trainer
 
 from tunegrid.errors import StageError
 from tunegrid.microbatches import Form, lay_out
+from tunegrid.quantization import computes_in_float16
 from tunegrid.tokens import NOT_TRAINED, Encoded
 from tunegrid.training.batches import StepSampler, to_device
 from tunegrid.training.checkpoints import Checkpoints
@@ -87,6 +88,7 @@ class StepTrainer(Trainer):
         self._evaluate_loss = evaluate_loss
         self._on_record = on_record
         self._keep_best = keep_best
+        self._in_float16 = computes_in_float16(self.model)
         self.ledger = ledger
 
     def get_train_dataloader(self) -> DataLoader:
@@ -113,14 +115,20 @@ class StepTrainer(Trainer):
         [trained] = self.sum_over_processes([sum(batch.trained_tokens for batch in batches)])
         # Processes' gradients are averaged, not added up, so each counts its share that much more.
         scale = self.args.world_size / trained
+        # A gradient divided by thousands of tokens vanishes in fp16, so without a gradient scaler
+        # (there is none on CPUs) the division waits until the gradients are in 32 bit.
+        waits = self._in_float16 and self._scaler is None
         total = torch.zeros((), dtype=torch.float64, device=self.args.device)
         for number, batch in enumerate(batches, start=1):
             last = number == len(batches)
             synchronized = contextlib.nullcontext() if last else self.accelerator.no_sync(model)
             with synchronized:
                 loss = self._head.loss_sum(model, to_device(batch, self.args.device))
-                self.accelerator.backward(loss * scale)
+                self.accelerator.backward(loss if waits else loss * scale)
             total += loss.detach()
+        if waits:
+            for gradient in self._gradients():
+                gradient.mul_(scale)
         [total_loss, all_tokens, all_padded] = self.sum_over_processes(
             [float(total), tokens, padded]
         )
@@ -130,12 +138,18 @@ class StepTrainer(Trainer):
         return torch.tensor(mean, device=self.args.device)
 
     def refuse_bad_gradients(self) -> None:
-        """Raise when a gradient is not finite; with a gradient scaler, which skips such steps."""
-        if getattr(self.accelerator, "scaler", None) is not None:
-            return
+        """Raise when a gradient is not finite, unless a gradient scaler skips such steps."""
+        if self._scaler is None:
+            norm = torch.nn.utils.get_total_norm(self._gradients())
+            self._refuse_non_finite("gradient", float(norm))
+
+    @property
+    def _scaler(self) -> Any:
+        return getattr(self.accelerator, "scaler", None)
+
+    def _gradients(self) -> list[torch.Tensor]:
         model: Any = self.model
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        self._refuse_non_finite("gradient", float(torch.nn.utils.get_total_norm(gradients)))
+        return [p.grad for p in model.parameters() if p.grad is not None]
 
     def sum_over_processes(self, numbers: list[float]) -> list[float]:
         """Return the sums of numbers over all processes, element by element."""
@@ -146,6 +160,8 @@ class StepTrainer(Trainer):
 
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
         """Add the validation loss to the ledger, and keep the weights if it is the lowest."""
+        # The Trainer looks at the flag again at the end of an epoch.
+        self.control.should_evaluate = False
         step = self.state.global_step
         loss = self._evaluate_loss(self, self._head)
         self._refuse_non_finite("validation loss", loss)
@@ -157,10 +173,13 @@ class StepTrainer(Trainer):
             temporary.replace(self._checkpoints.best_path(step))
         if self.is_world_process_zero():
             self._on_record({"step": step, "epoch": self.state.epoch, "validation_loss": loss})
+        # The wish is fulfilled; at the end of an epoch the Trainer looks at it once more.
+        self.control.should_evaluate = False
         return {}
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Pass the numbers of the last steps on; the Trainer's own history is not kept."""
+        self.control.should_log = False
         if "grad_norm" in logs and self.is_world_process_zero():
             record = {
                 "step": self.state.global_step,
