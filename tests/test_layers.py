@@ -25,6 +25,8 @@ LAYERS = [
         "grid",
         "judging",
         "predicting",
+        "judging",
+        "imports",
         "scoring",
         "tracking",
         "tables",

@@ -6,13 +6,17 @@ nothing of what the files mean.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from tunegrid.errors import ConfigError
 from tunegrid.fingerprint import canonical_json, file_sha256, text_sha256
 from tunegrid.schema import BenchmarkConfig, CellConfig
+from tunegrid.wiring import find_function
 
 # What decides a base's behaviour; a README beside it does not.
 BASE_FILES = ("*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.jinja")
@@ -78,7 +82,62 @@ def resolve_paths(config: CellConfig, places: Sequence[Path]) -> list[str]:
         ]
     for name, benchmark in benchmarks(config).items():
         benchmark.path = absolute(benchmark.path, f"eval.{name}.path", _where_from(name))
+        for option in path_options(benchmark.function, benchmark.options):
+            benchmark.options[option] = absolute(
+                benchmark.options[option], f"eval.{name}.options.{option}", "Name where it is."
+            )
+    for option in path_options(config.judge.function, config.judge.options):
+        path = config.judge.options[option]
+        if find(path, places) is not None or not is_repository_id(path):
+            config.judge.options[option] = absolute(
+                path, f"judge.options.{option}", "Name where it is."
+            )
     return problems
+
+
+def path_options(function: str, options: Mapping[str, Any]) -> list[str]:
+    """Return which given options of a function are paths: its module's PATH_OPTIONS."""
+    return [
+        name
+        for name in module_constant(function, "PATH_OPTIONS")
+        if isinstance(options.get(name), str)
+    ]
+
+
+def module_constant(function: str, name: str) -> tuple[str, ...]:
+    """Return a tuple of option names that the module of a dotted function defines, or ()."""
+    try:
+        find_function(function)
+    except ConfigError:
+        # Reported, with what is accepted, by the checks of the settings.
+        return ()
+    module = importlib.import_module(function.rpartition(".")[0])
+    return tuple(getattr(module, name, ()))
+
+
+def identifying_options(function: str, options: Mapping[str, Any], cache: Path) -> dict[str, Any]:
+    """Return a function's options as an identity has them: contents for paths, nothing of speed.
+
+    Args:
+        function: its dotted name; the module says which options are paths (PATH_OPTIONS) and
+            which only where and how fast (RUNTIME_OPTIONS).
+        options: as configured, paths resolved.
+        cache: a file that remembers hashes of large files.
+    """
+    kept = {
+        name: value
+        for name, value in options.items()
+        if name not in module_constant(function, "RUNTIME_OPTIONS")
+    }
+    known = _Remembered(cache)
+    for name in path_options(function, kept):
+        path = Path(kept[name])
+        if path.is_dir():
+            kept[name] = _directory_hash(path, known)
+        elif path.is_file():
+            kept[name] = known.sha256(path)
+    known.save()
+    return kept
 
 
 def benchmarks(config: CellConfig) -> dict[str, BenchmarkConfig]:
@@ -118,6 +177,10 @@ def base_hash(config: CellConfig, known: _Remembered) -> str:
     directory = Path(config.model.path)
     if not directory.is_dir():
         return f"hub:{config.model.path}@{config.model.revision or 'main'}"
+    return _directory_hash(directory, known)
+
+
+def _directory_hash(directory: Path, known: _Remembered) -> str:
     files = sorted({file for pattern in BASE_FILES for file in directory.glob(pattern)})
     return text_sha256(canonical_json([[file.name, known.sha256(file)] for file in files]))
 

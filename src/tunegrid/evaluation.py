@@ -6,89 +6,183 @@ finished cell is recognised without loading torch. Knows nothing of models.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tunegrid import contents, identity, prompts
 from tunegrid.benchmarks.benchmark import Benchmark, Item, limited
+from tunegrid.errors import ConfigError
+from tunegrid.fingerprint import canonical_json, text_sha256
 from tunegrid.identity import Cell
 from tunegrid.judges.judge import Judge
-from tunegrid.schema import BenchmarkConfig, CellConfig
+from tunegrid.schema import (
+    BenchmarkConfig,
+    CellConfig,
+    DecodingConfig,
+    Dtype,
+    JudgeConfig,
+    Precision,
+    Protocol,
+)
 from tunegrid.wiring import find_function
+
+GENERATION = "generation"
+LIKELIHOOD = "likelihood"
+LIKELIHOOD_NORMALIZED = "likelihood_normalized"
+SCORED_AS = {
+    Protocol.generation: (GENERATION,),
+    Protocol.likelihood: (LIKELIHOOD, LIKELIHOOD_NORMALIZED),
+}
+"""The rows that each protocol gives; the two of likelihood share one set of predictions."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One benchmark as one cell is asked it."""
+    """One benchmark as one cell is asked it, answered and scored one way."""
 
     name: str
     benchmark: Benchmark
     settings: BenchmarkConfig
+    protocol: str
+    """One of `generation`, `likelihood`, `likelihood_normalized`."""
     prompts: tuple[str, ...]
     """One rendered prompt per item, in the items' order."""
     max_new_tokens: int
+    stops_when_decided: bool
     prediction_id: str
     score_id: str
     judge_name: str
+    judge_identity: Mapping[str, Any]
+    """All that names the judge and its parameters; empty for a benchmark's own rule."""
 
 
 def asked(cell: Cell) -> list[Asked]:
     """Return the benchmarks of a cell with everything that names their answers and scores.
 
     Raises:
+        ConfigError: a protocol that a benchmark does not have.
         DataError: a benchmark's file cannot be read.
     """
-    return [
-        _asked(cell, name, settings) for name, settings in contents.benchmarks(cell.config).items()
-    ]
+    found = []
+    for name, settings in contents.benchmarks(cell.config).items():
+        read = find_function(settings.function)
+        benchmark = limited(read(Path(settings.path), **settings.options), cell.config.eval.limit)
+        for protocol in dict.fromkeys(settings.protocols):
+            if protocol is Protocol.likelihood and benchmark.choices is None:
+                raise ConfigError(
+                    f"eval.{name}.protocols: {name} has no choices whose likelihoods could be "
+                    "compared; accepted: generation"
+                )
+            found += [
+                _asked(cell, name, settings, benchmark, scored_as)
+                for scored_as in SCORED_AS[protocol]
+            ]
+    return found
 
 
-def _asked(cell: Cell, name: str, settings: BenchmarkConfig) -> Asked:
+def _asked(
+    cell: Cell, name: str, settings: BenchmarkConfig, benchmark: Benchmark, protocol: str
+) -> Asked:
     config = cell.config
-    read = find_function(settings.function)
-    benchmark = limited(read(Path(settings.path), **settings.options), config.eval.limit)
-    rendered = tuple(render_item(config, item) for item in benchmark.items)
-    max_new_tokens = settings.max_new_tokens or config.eval.decoding.max_new_tokens
-    prediction = _prediction_id(config, cell.train_id, name, benchmark, rendered, max_new_tokens)
-    judge = config.judge if benchmark.needs_judge else None
-    return Asked(
+    cache = Path(config.runtime.results) / "runs" / ".fingerprints.json"
+    decoding = config.eval.decoding
+    one = Asked(
         name=name,
         benchmark=benchmark,
         settings=settings,
-        prompts=rendered,
-        max_new_tokens=max_new_tokens,
+        protocol=protocol,
+        prompts=tuple(render_item(config, item) for item in benchmark.items),
+        max_new_tokens=settings.max_new_tokens or decoding.max_new_tokens,
+        stops_when_decided=(
+            settings.stops_when_decided
+            and benchmark.is_decided is not None
+            # Beams are compared by how they go on, so an early end would change the winner.
+            and decoding.beams == 1
+        ),
+        prediction_id="",
+        score_id="",
+        judge_name="rule",
+        judge_identity={},
+    )
+    prediction = prediction_name(config, cell.train_id, one)
+    further: dict[str, Any] = {} if protocol == GENERATION else {"pick": protocol}
+    judge = None
+    if benchmark.needs_judge:
+        options = contents.identifying_options(config.judge.function, config.judge.options, cache)
+        judge = replace(config.judge, options=options)
+        if build_judge(config).ask is not None:
+            rubrics = canonical_json(dict(benchmark.judge_prompts))
+            further["judge_prompts"] = text_sha256(rubrics)
+    scored_by = replace(
+        settings,
+        options=contents.identifying_options(settings.function, settings.options, cache),
+    )
+    return replace(
+        one,
         prediction_id=prediction,
-        score_id=identity.score_id(prediction, settings, benchmark.sha256, judge, config.prompt),
-        judge_name="rule" if judge is None else judge.name,
+        score_id=identity.score_id(
+            prediction, scored_by, benchmark.sha256, judge, config.prompt, further
+        ),
+        judge_name="rule" if judge is None else judge_label(config.judge),
+        judge_identity={}
+        if judge is None
+        else {"function": judge.function, "options": judge.options},
     )
 
 
-def _prediction_id(
-    config: CellConfig,
-    train_id: str,
-    name: str,
-    benchmark: Benchmark,
-    rendered: Sequence[str],
-    max_new_tokens: int,
-) -> str:
-    return identity.prediction_id(
-        train_id,
-        name,
-        benchmark.version,
-        [(item.identifier, text) for item, text in zip(benchmark.items, rendered, strict=True)],
-        config.eval.decoding,
-        max_new_tokens,
-        config.prompt.stop,
-        config.seed,
-    )
+def judge_label(judge: JudgeConfig) -> str:
+    """Return the judge's name, with its model's where it has one: rows must tell them apart."""
+    model = judge.options.get("model") or judge.options.get("path")
+    return judge.name if model is None else f"{judge.name}:{Path(str(model)).name}"
 
 
 def prediction_name(config: CellConfig, train_id: str, asked: Asked) -> str:
-    """Return the prediction id of another cell that is asked the same questions."""
-    return _prediction_id(
-        config, train_id, asked.name, asked.benchmark, asked.prompts, asked.max_new_tokens
+    """Return the prediction id of a cell, this or another one, that is asked these questions."""
+    items = asked.benchmark.items
+    decoding = config.eval.decoding
+    further = batch_policy(config)
+    max_new_tokens = asked.max_new_tokens
+    if asked.stops_when_decided and asked.protocol == GENERATION:
+        further["stops_when_decided"] = asked.benchmark.decision
+    if asked.protocol != GENERATION:
+        choices = asked.benchmark.choices
+        further |= {
+            "protocol": LIKELIHOOD,
+            "separator": config.prompt.separator,
+            "choices": [] if choices is None else [choices(item) for item in items],
+        }
+        # Nothing is generated, so how it would be has no part in it.
+        decoding, max_new_tokens = DecodingConfig(), 0
+    return identity.prediction_id(
+        train_id,
+        asked.name,
+        asked.benchmark.version,
+        [(item.identifier, text) for item, text in zip(items, asked.prompts, strict=True)],
+        decoding,
+        max_new_tokens,
+        config.prompt.stop,
+        config.seed,
+        further,
     )
+
+
+def batch_policy(config: CellConfig) -> dict[str, Any]:
+    """Return what keeps answers from depending on their batch, where the precision makes them.
+
+    In 32 bit they do not, up to rounding. 8-bit bases are evaluated with dequantized weights
+    (`generation`), because LLM.int8 picks its outliers over the whole batch. In 16 and 4 bit
+    kernels are chosen by the shape of a batch, so that its size is part of what was asked.
+    """
+    precision = config.quantization.precision
+    policy: dict[str, Any] = {}
+    if precision is Precision.int8:
+        policy["int8"] = "dequantized"
+    is_exact = precision in (Precision.fp32, Precision.int8)
+    if not is_exact or config.quantization.dtype is not Dtype.float32:
+        policy["batch_tokens"] = config.runtime.generation_batch_tokens
+    return policy
 
 
 def render_item(config: CellConfig, item: Item) -> str:

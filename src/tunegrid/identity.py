@@ -133,6 +133,7 @@ def prediction_id(
     max_new_tokens: int,
     stop: str,
     seed: int,
+    further: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the name of one benchmark's answers of one cell.
 
@@ -148,6 +149,7 @@ def prediction_id(
         max_new_tokens: the limit that holds for this benchmark.
         stop: where generation stops.
         seed: enters only when answers are sampled.
+        further: what else the answers depend on, such as the rule that ends them early.
     """
     settings = asdict(decoding) | {"max_new_tokens": max_new_tokens, "stop": stop}
     if decoding.sample:
@@ -159,6 +161,7 @@ def prediction_id(
         "version": version,
         "prompts": text_sha256(canonical_json([list(pair) for pair in prompts])),
         "decoding": settings,
+        **({"further": further} if further else {}),
     }
     return f"{benchmark}-{short_hash(content)}"
 
@@ -169,6 +172,7 @@ def score_id(
     benchmark_sha256: str,
     judge: JudgeConfig | None,
     prompt: PromptConfig,
+    further: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the name of one scoring of one benchmark's answers.
 
@@ -178,6 +182,7 @@ def score_id(
         benchmark_sha256: content of the benchmark's file, whose references the scores use.
         judge: what rated the answers; None when the benchmark has a rule of its own.
         prompt: gives the text at which answers are cut.
+        further: what else the scores depend on, such as the rule that picks a likelihood.
     """
     content = {
         "format": FORMAT,
@@ -187,6 +192,7 @@ def score_id(
         "content": benchmark_sha256,
         "judge": None if judge is None else asdict(judge),
         "stop": prompt.stop,
+        **({"further": further} if further else {}),
     }
     name = "rule" if judge is None else judge.name
     return f"{prediction}-{name}-{short_hash(content)}"

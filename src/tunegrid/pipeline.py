@@ -69,11 +69,17 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
         if not _is_trained(cell, run_directory):
             with _stage(run_directory, "train"):
                 _train(cell, run_directory, models, should_stop)
+        incomplete = []
         for one in asked:
             with _stage(run_directory, f"predict {one.name}"):
                 predicting.predict(cell, run_directory, one, models, should_stop)
             with _stage(run_directory, f"score {one.name}"):
-                scoring.score(cell, run_directory, one)
+                summary = scoring.score(cell, run_directory, one, should_stop)
+            if summary["incomplete"]:
+                incomplete.append(scoring.incomplete_message(summary))
+        if incomplete:
+            # Without results.json the cell counts as incomplete, and is not failed either.
+            raise StageError("\n".join(incomplete))
         run_directory.write(store.RESULTS, {"scores": [one.score_id for one in asked]})
 
 

@@ -70,6 +70,13 @@ class Schedule(Enum):
     constant_with_warmup = "constant_with_warmup"
 
 
+class Protocol(Enum):
+    """How a benchmark is answered: in words, or by the likelihoods of its possible answers."""
+
+    generation = "generation"
+    likelihood = "likelihood"
+
+
 class Stage(Enum):
     """How far to go: everything, training alone, or the checks alone."""
 
@@ -222,6 +229,11 @@ class BenchmarkConfig:
     options: dict[str, Any] = field(default_factory=dict)
     max_new_tokens: int | None = None
     """Overrides `eval.decoding.max_new_tokens` for this benchmark."""
+    protocols: list[Protocol] = field(default_factory=lambda: [Protocol.generation])
+    """Each gives rows of its own; `likelihood` needs a benchmark with choices."""
+    stops_when_decided: bool = True
+    """End an answer as soon as nothing further can change what the scoring rule reads in it;
+    without beams, and only for benchmarks whose rule says so."""
 
 
 @dataclass

@@ -6,52 +6,154 @@ Owns: scores/<id>.jsonl and its summary. Knows nothing of models that answer.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tunegrid import evaluation, gates, identity, prompts, store
-from tunegrid.benchmarks.benchmark import ItemScore
-from tunegrid.evaluation import Asked
+from tunegrid import evaluation, gates, identity, judging, prompts, store
+from tunegrid.benchmarks.benchmark import Benchmark, Item, ItemScore, Measurement
+from tunegrid.evaluation import GENERATION, LIKELIHOOD, Asked
 from tunegrid.identity import Cell
+from tunegrid.judges.judge import Judge
+from tunegrid.judging import Rated
 from tunegrid.store import RunDirectory
 
 
-def score(cell: Cell, run_directory: RunDirectory, asked: Asked) -> None:
-    """Write scores/<id>.jsonl (one line an item) and, last, scores/<id>.json (the summary)."""
+@dataclass(frozen=True)
+class Names:
+    """What one scoring is called, in files and in rows."""
+
+    benchmark: str
+    version: str
+    protocol: str
+    prediction_id: str
+    score_id: str
+    judge: str
+
+
+def score(
+    cell: Cell,
+    run_directory: RunDirectory,
+    asked: Asked,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Write scores/<id>.jsonl (one line an item) and, last, scores/<id>.json; return the latter.
+
+    What is there already is not scored again, unless it was incomplete.
+
+    Raises:
+        Stopped: `should_stop` became true; a judge's replies so far are kept.
+    """
     final = f"{store.SCORES}/{asked.score_id}.json"
     if run_directory.has(final):
-        return
-    config, benchmark = cell.config, asked.benchmark
+        summary: dict[str, Any] = run_directory.read(final)
+        if not summary.get("incomplete"):
+            return summary
     records = run_directory.read_lines(f"{store.PREDICTIONS}/{asked.prediction_id}.jsonl")
-    answers = [prompts.cut_answer(config.prompt, record["text"]) for record in records]
-    note = ""
-    if benchmark.score is not None:
-        rate: Callable[[Any, str], ItemScore] = benchmark.score
-    else:
-        judge = evaluation.build_judge(config)
-        rate, note = judge.rate, judge.description
-    scores = [rate(item, text) for item, text in zip(benchmark.items, answers, strict=True)]
+    answers = [answer_in(cell, asked.protocol, record) for record in records]
+    judge = None if asked.benchmark.score is not None else evaluation.build_judge(cell.config)
+    rated = rate(run_directory, asked.benchmark, answers, judge, asked.judge_identity, should_stop)
+    names = Names(
+        asked.name, asked.benchmark.version, asked.protocol, asked.prediction_id,
+        asked.score_id, asked.judge_name,
+    )  # fmt: skip
+    base_answers = _base_answers(cell, asked)
+    return write(
+        run_directory, names, asked.benchmark, answers, rated,
+        note="" if judge is None else judge.description,
+        suspects=gates.answer_reasons(answers, base_answers),
+    )  # fmt: skip
+
+
+def answer_in(cell: Cell, protocol: str, record: Mapping[str, Any]) -> str:
+    """Return what a prediction says: its text up to the stop, or its likeliest choice."""
+    if protocol == GENERATION:
+        return prompts.cut_answer(cell.config.prompt, record["text"])
+    likelihoods: Sequence[Mapping[str, Any]] = record["likelihoods"]
+
+    def weight(choice: Mapping[str, Any]) -> float:
+        total: float = choice["log_likelihood"] + choice["end_log_likelihood"]
+        return total if protocol == LIKELIHOOD else total / (choice["tokens"] + 1)
+
+    # `max` takes the first of equals: the choices' own order decides.
+    return str(max(likelihoods, key=weight)["choice"])
+
+
+def rate(
+    run_directory: RunDirectory,
+    benchmark: Benchmark,
+    answers: Sequence[str],
+    judge: Judge | None,
+    judge_identity: Mapping[str, Any],
+    should_stop: Callable[[], bool],
+) -> Rated:
+    """Return the scores of answers by the benchmark's rule or, where it has none, by a judge."""
+    if benchmark.score is None and judge is not None and judge.ask is not None:
+        return judging.rate(run_directory, benchmark, answers, judge, judge_identity, should_stop)
+    rule: Callable[[Item, str], ItemScore] | None = benchmark.score
+    if rule is None and judge is not None:
+        rule = judge.rate
+    if rule is None:
+        raise ValueError(f"{benchmark.name} has no rule, and no judge was given")
+    scores = [rule(item, text) for item, text in zip(benchmark.items, answers, strict=True)]
+    return Rated(scores, {}, {}, is_incomplete=False)
+
+
+def write(
+    run_directory: RunDirectory,
+    names: Names,
+    benchmark: Benchmark,
+    answers: Sequence[str],
+    rated: Rated,
+    *,
+    note: str,
+    suspects: list[str],
+) -> dict[str, Any]:
+    """Write the scores of one scoring and, last, its summary; return the summary.
+
+    An incomplete scoring has no mean over what happened to work: only categories in which every
+    item has its score keep their value.
+    """
+    scores = rated.scores
     run_directory.write_lines(
-        f"{store.SCORES}/{asked.score_id}.jsonl",
+        f"{store.SCORES}/{names.score_id}.jsonl",
         [
-            asdict(score) | {"category": item.category, "answer": text}
+            asdict(score)
+            | {"category": item.category, "answer": text}
+            | ({"repeats": rated.repeats[item.identifier]} if rated.repeats else {})
             for item, score, text in zip(benchmark.items, scores, answers, strict=True)
         ],
     )
-    unparsed = sum(score.reason == "unparsed" for score in scores)
-    suspects = gates.answer_reasons(answers, _base_answers(cell, asked))
+    measurements = benchmark.summarize(benchmark.items, scores)
+    if rated.is_incomplete:
+        measurements = [_without_mean(row) for row in measurements]
+    reasons = Counter(score.reason for score in scores)
+    unparsed = sum(n for reason, n in reasons.items() if reason.startswith(judging.UNPARSED))
     summary = {
-        "score_id": asked.score_id,
-        "prediction_id": asked.prediction_id,
-        "benchmark": asked.name,
-        "version": benchmark.version,
-        "judge": asked.judge_name,
+        **asdict(names),
         "note": note,
+        "incomplete": rated.is_incomplete,
+        "problems": rated.problems,
         "suspect": suspects + gates.score_reasons(unparsed, len(scores)),
-        "measurements": [asdict(m) for m in benchmark.summarize(benchmark.items, scores)],
+        "measurements": [asdict(row) for row in measurements],
     }
-    run_directory.write(final, summary)
+    run_directory.write(f"{store.SCORES}/{names.score_id}.json", summary)
+    return summary
+
+
+def _without_mean(row: Measurement) -> Measurement:
+    return row if row.unscored == 0 else replace(row, value=None, standard_error=None)
+
+
+def incomplete_message(summary: Mapping[str, Any]) -> str:
+    """Return what an incomplete scoring lacks and what to do."""
+    reasons = "; ".join(f"{count} x {reason}" for reason, count in summary["problems"].items())
+    return (
+        f"{summary['benchmark']} scored by {summary['judge']} is incomplete: {reasons}. Every "
+        "reply is kept; the same command asks for what is missing (unparsed replies count as "
+        "answered: judge.options.max_unparsed_share says how many may be left out)"
+    )
 
 
 def _base_answers(cell: Cell, asked: Asked) -> list[str] | None:
@@ -63,5 +165,4 @@ def _base_answers(cell: Cell, asked: Asked) -> list[str] | None:
     path = base.directory / store.PREDICTIONS / f"{name}.jsonl"
     if not os.path.exists(path):
         return None
-    records = store.read_json_lines(path)
-    return [prompts.cut_answer(cell.config.prompt, record["text"]) for record in records]
+    return [answer_in(cell, asked.protocol, record) for record in store.read_json_lines(path)]

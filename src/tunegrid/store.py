@@ -30,6 +30,8 @@ SCORES = "scores"
 RESULTS = "results.json"
 """Names the scores the last command asked for; there once all of them are."""
 FAILED = "failed.json"
+IMPORTED = "imported"
+"""The `kind` of a run directory whose answers were made elsewhere."""
 LOCK = ".lock"
 
 

@@ -36,6 +36,7 @@ from tunegrid.errors import ConfigError, DataError, all_problems
 from tunegrid.fingerprint import file_sha256
 
 VERSION = "1"
+PATH_OPTIONS = ("judge_prompts",)
 METRIC = "score"
 
 # Class name of the file, normalised, to the category's name; the order is the study's (Table 2).
@@ -52,6 +53,11 @@ CATEGORIES = {
     "extract": "extract",
 }
 
+# The study's eval/score.py shows its judge no reference for these, also where there is one (39
+# items of rewrite).
+REFERENCE_FREE = frozenset({"generation", "brainstorming", "rewrite"})
+JUDGE_PROMPTS = "eval_prompt.json"
+
 ORIGIN = (
     "Belle-eval (1,000 items, licence ODC-By) is eval/eval_set.json of the BELLE project "
     "(LianjiaTech/BELLE); name your copy with eval.belle.path=<file>"
@@ -64,7 +70,8 @@ def read(path: Path, *, judge_prompts: str | None = None) -> Benchmark:
     Args:
         path: the file of items.
         judge_prompts: a file of records `class` and `prompt` (BELLE's eval_prompt.json), what a
-            language model is told when it rates a category; None when no judge needs them.
+            language model is told when it rates a category; None takes the file of that name
+            beside the items, where there is one.
 
     Raises:
         DataError: a missing file, a record with an unknown class, a missing or empty field, or
@@ -97,6 +104,8 @@ def read(path: Path, *, judge_prompts: str | None = None) -> Benchmark:
             all_problems(f"{path} is not Belle-eval", problems[:20])
             + f"\nAccepted: question, std_answer and class as text. {ORIGIN}"
         )
+    if judge_prompts is None and (path.parent / JUDGE_PROMPTS).is_file():
+        judge_prompts = str(path.parent / JUDGE_PROMPTS)
     prompts = {} if judge_prompts is None else read_judge_prompts(Path(judge_prompts))
     without = {item.category for item in items} - prompts.keys() if prompts else set()
     if without:
@@ -114,6 +123,7 @@ def read(path: Path, *, judge_prompts: str | None = None) -> Benchmark:
         score=None,
         summarize=partial(summarize, metric=METRIC),
         judge_prompts=prompts,
+        reference_free=REFERENCE_FREE,
     )
 
 

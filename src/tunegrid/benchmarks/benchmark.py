@@ -64,7 +64,12 @@ class Measurement:
 class Benchmark:
     """Items with their scoring rule (None when a judge is needed) and their summary.
 
-    `sha256` is the hash of what was read; `judge_prompts` gives a judge its text by category.
+    `sha256` is the hash of what was read; `judge_prompts` gives a judge its text by category, and
+    the categories in `reference_free` are judged without reference.
+
+    `is_decided(item, text)` says of the beginning of an answer that nothing behind it can change
+    what the scoring rule reads, under the name `decision`; generation may stop there. `choices`
+    gives the answers to an item that its likelihoods are compared for.
     """
 
     name: str
@@ -76,6 +81,10 @@ class Benchmark:
     score: Callable[[Item, str], ItemScore] | None
     summarize: Callable[[Sequence[Item], Sequence[ItemScore]], list[Measurement]]
     judge_prompts: Mapping[str, str] = field(default_factory=dict)
+    reference_free: frozenset[str] = frozenset()
+    is_decided: Callable[[Item, str], bool] | None = None
+    decision: str = ""
+    choices: Callable[[Item], list[str]] | None = None
 
 
 def limited(benchmark: Benchmark, limit: int | None) -> Benchmark:

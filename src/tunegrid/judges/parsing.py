@@ -140,9 +140,9 @@ def parse(reply: str) -> Parsed:
 
     Read are a number behind a word for score ("得分：0.8分", "分数为 1", "评分 4/5",
     "得分：80%", "Score: 0.9"), behind a verb with 分 ("所以，模型答案得1分"), and a
-    reply that is a number alone; full-width forms count. Not read, and so None: numbers outside 0 to 1, replies with several
-    different scores and none that is called final, ranges, deductions and conditions, scores on
-    a scale that is not 1 (unless written as a share, 4/5), and a number at the very end that may
+    reply that is a number alone; full-width forms count. Not read, and so None: numbers outside 0
+    to 1, replies with several different scores and none that is called final, ranges, deductions
+    and conditions, scores on a scale that is not 1 (unless written as a share, 4/5), and a number at the very end that may
     have lost its digits.
     """
     text = _normalized(reply)

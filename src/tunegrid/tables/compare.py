@@ -15,7 +15,8 @@ from tunegrid.tables.rows import score_summaries
 
 SETTING_COLUMNS = ("setting", "first", "second")
 SCORE_COLUMNS = (
-    "benchmark", "category", "judge", "first", "second", "difference", "standard_error", "items",
+    "benchmark", "protocol", "category", "judge", "first", "second", "difference",
+    "standard_error", "items",
 )  # fmt: skip
 
 
@@ -66,6 +67,7 @@ def _row(
     difference, error, items = paired_difference(second, first)
     return {
         "benchmark": summary["benchmark"],
+        "protocol": summary.get("protocol", "generation"),
         "category": category,
         "judge": summary["judge"],
         "first": 100 * sum(first.values()) / len(first) if first else None,
@@ -87,7 +89,8 @@ def _scores(run: RunDirectory, summary: Mapping[str, Any]) -> dict[str, tuple[st
 
 
 def _key(summary: Mapping[str, Any]) -> tuple[str, ...]:
-    return (summary["benchmark"], summary["version"], summary["judge"])
+    protocol = summary.get("protocol", "generation")
+    return (summary["benchmark"], summary["version"], protocol, summary["judge"])
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

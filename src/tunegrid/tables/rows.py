@@ -16,14 +16,14 @@ from tunegrid.store import RunDirectory
 
 METRIC_COLUMNS = (
     "train_id", "base", "method", "data", "prompt", "quantization", "seed",
-    "benchmark", "version", "category", "metric", "value", "standard_error", "items",
-    "unscored", "judge", "suspect", "score_id",
+    "benchmark", "version", "protocol", "category", "metric", "value", "standard_error", "items",
+    "unscored", "judge", "incomplete", "suspect", "score_id", "kind",
 )  # fmt: skip
 
 RUN_COLUMNS = (
-    "train_id", "status", "suspect", "base", "method", "data", "prompt", "quantization", "train",
-    "seed", "trainable_parameters", "total_parameters", "examples", "trained_tokens", "truncated",
-    "steps", "seconds", "tokens_per_second", "peak_memory_bytes", "first_loss", "final_loss",
+    "train_id", "kind", "status", "suspect", "base", "method", "data", "prompt", "quantization",
+    "train", "seed", "trainable_parameters", "total_parameters", "examples", "trained_tokens",
+    "truncated", "steps", "seconds", "tokens_per_second", "peak_memory_bytes", "first_loss", "final_loss",
     "hardware", "commit", "error",
 )  # fmt: skip
 
@@ -39,7 +39,11 @@ def metric_rows(runs: Iterable[RunDirectory]) -> list[dict[str, Any]]:
                 rows.append(
                     _only(
                         METRIC_COLUMNS,
-                        words | summary | measurement | {"suspect": doubts},
+                        {"protocol": "generation", "incomplete": False}
+                        | words
+                        | summary
+                        | measurement
+                        | {"suspect": doubts},
                     )
                 )
     return rows
@@ -71,6 +75,7 @@ def _run_row(run: RunDirectory) -> dict[str, Any]:
     report = _read_if_there(run, store.TRAINED)
     provenance = _read_if_there(run, store.PROVENANCE)
     failure = _read_if_there(run, store.FAILED)
+    unscored = [summary for summary in score_summaries(run) if summary.get("incomplete")]
     hardware = provenance.get("hardware", {})
     facts = {
         "status": status(run),
@@ -80,18 +85,36 @@ def _run_row(run: RunDirectory) -> dict[str, Any]:
         "final_loss": report.get("last_tenth_loss"),
         "hardware": ", ".join([*hardware.get("graphics", []), hardware.get("processor") or ""]),
         "commit": provenance.get("commit", {}).get("revision"),
-        "error": str(failure.get("error") or "").splitlines()[0] if failure.get("error") else None,
+        "error": str(failure.get("error") or "").splitlines()[0]
+        if failure.get("error")
+        else "; ".join(_incomplete(summary) for summary in unscored) or None,
     }
     return _only(RUN_COLUMNS, report | _words(run) | facts)
 
 
+def _incomplete(summary: dict[str, Any]) -> str:
+    count = sum(summary["problems"].values())
+    return f"{summary['benchmark']}: {count} items without a score by {summary['judge']}"
+
+
 def _words(run: RunDirectory) -> dict[str, Any]:
-    """Return what names the cell: the choices of its groups and its seed."""
+    """Return what names the cell: the choices of its groups and its seed.
+
+    A row that was imported has a name and no choices.
+    """
     record = run.read(store.CELL)
+    if record.get("kind") == store.IMPORTED:
+        return {
+            "train_id": record["train_id"],
+            "kind": store.IMPORTED,
+            "base": record["name"],
+            "method": store.IMPORTED,
+        }
     config = record["config"]
     untrained = config["peft"]["function"] is None
     return {
         "train_id": record["train_id"],
+        "kind": "cell",
         "base": config["model"]["name"],
         "method": config["peft"]["name"],
         "data": None if untrained else config["data"]["name"],

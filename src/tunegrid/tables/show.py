@@ -16,6 +16,9 @@ from tunegrid.schema import Stage
 from tunegrid.store import RunDirectory
 from tunegrid.tables import rows
 
+UNTABLED = ("unparsed", "right", "accuracy_of_subjects")
+"""Left to metrics.csv, where each has a row: a table holds one unit."""
+
 
 def print_cell(run: RunDirectory, stage: Stage = Stage.all) -> None:
     """Print the results that the last command asked for, then where everything lies."""
@@ -69,14 +72,15 @@ def results_table(summary: dict[str, Any]) -> Table:
     Finer groups than categories (`education/化学`) are left to metrics.csv.
     """
     scorer = "its own rule" if summary["judge"] == "rule" else f"the judge {summary['judge']}"
-    title = f"{summary['benchmark']} (version {summary['version']}), scored by {scorer}"
+    protocol = summary.get("protocol", "generation")
+    title = f"{summary['benchmark']} (version {summary['version']}), {protocol}, scored by {scorer}"
     table = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
     table.add_column("category")
     table.add_column("metric")
     for heading in ("value", "standard error", "items", "unscored"):
         table.add_column(heading, justify="right")
     for measurement in summary["measurements"]:
-        if "/" in measurement["category"] or measurement["metric"] == "unparsed":
+        if "/" in measurement["category"] or measurement["metric"] in UNTABLED:
             continue
         table.add_row(
             measurement["category"],
