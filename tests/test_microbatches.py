@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-import tiny_bases
 import torch
 
+import tiny_bases
 from tunegrid.microbatches import Form, flatten, lay_out, pad, plan
 from tunegrid.schema import Layout
 from tunegrid.tokens import NOT_TRAINED, Encoded

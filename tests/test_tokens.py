@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-import tiny_bases
 
+import tiny_bases
 from tunegrid.errors import ConfigError
 from tunegrid.tokens import NOT_TRAINED, encode, encode_all, encode_prompt
 

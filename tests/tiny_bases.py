@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ _WORDS = 320
 
 # Tensors this small are slower on several threads than on one.
 torch.set_num_threads(1)
+_UNKNOWN = {"unk_token": "<unk>"}
+_SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>"}
 _TEXTS = [
     "Below is an instruction that describes a task.\n\n### Instruction:\nName the capital of",
     "France. ### Response: Paris is the capital of France, and the fox jumps over the dog.",
@@ -44,7 +47,7 @@ def tokenizer(kind: str) -> Any:
     """The tokenizer of `llama` or `bloom`."""
     special = ["<unk>", "<s>", "</s>"]
     if kind == "llama":
-        built = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+        built = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, **_UNKNOWN))
         built.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
         built.decoder = decoders.Sequence(
             [
@@ -65,17 +68,15 @@ def tokenizer(kind: str) -> Any:
         initial_alphabet=[] if kind == "llama" else pre_tokenizers.ByteLevel.alphabet(),
     )
     built.train_from_iterator(_TEXTS, trainer)
+    # The bytes are words like any other; the trainer alone needs them to be special.
+    trained = json.loads(built.to_str())
+    trained["added_tokens"] = trained["added_tokens"][:3]
+    built = Tokenizer.from_str(json.dumps(trained))
     if kind == "llama":
         built.post_processor = processors.TemplateProcessing(
             single="<s> $A", special_tokens=[("<s>", 1)]
         )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=built,
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        pad_token="</s>",
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=built, **_UNKNOWN, **_SPECIAL)
 
 
 def base(kind: str, **settings: Any) -> Any:

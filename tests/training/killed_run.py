@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import tiny_bases
-
 from tunegrid.bases.loading import load
 from tunegrid.methods.attached import export
 from tunegrid.schema import Device, Layout, ModelConfig, QuantizationConfig, TrainConfig

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import tiny_bases
 import torch
 from torch.nn import functional
 
+import tiny_bases
 from tunegrid.bases.loading import load
 from tunegrid.errors import ConfigError
 from tunegrid.microbatches import lay_out

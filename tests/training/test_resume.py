@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import tiny_bases
-
 from tunegrid.training.checkpoints import Checkpoints
 
 _HERE = Path(__file__).parent

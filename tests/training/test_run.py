@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_bases
 import torch
 
+import tiny_bases
 from tunegrid.bases.loading import load
 from tunegrid.errors import ConfigError, StageError
 from tunegrid.schema import Device, Layout, Precision, QuantizationConfig, Schedule, TrainConfig

@@ -110,7 +110,7 @@ def attach(model: Any, *, type: str, **options: Any) -> Attached:
             # Checkpointing belongs to training and is switched on there; some methods forbid it.
             model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
         attached = peft.get_peft_model(model, config)
-    except (ValueError, TypeError) as error:
+    except (ImportError, NotImplementedError, TypeError, ValueError) as error:
         raise ConfigError(f"peft refuses the method {type} with {lists}: {error}") from error
     return Attached(model=attached, may_flatten=not config.is_prompt_learning)
 
