@@ -96,6 +96,15 @@ def test_refused(config: CellConfig, setting: str, value: object, expected: str)
     assert expected in problems[0]
 
 
+def test_a_hub_base_out_of_reach_is_said_at_once(
+    config: CellConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    config.model.path = "nobody/nothing"
+    (problem,) = preflight.settings_problems(config)
+    assert "hf download nobody/nothing" in problem
+
+
 def test_all_problems_at_once(config: CellConfig) -> None:
     config.train.epochs = -1
     config.eval.belle = BenchmarkConfig(

@@ -109,7 +109,9 @@ def explained(error: Exception) -> str:
     """Return the message of an error, with the nearest name where a key is misspelled."""
     if isinstance(error, TunegridError):
         return f"{type(error).__name__}: {error}"
-    text = str(error).strip()
+    # "Error merging override seed=x" says what, its cause says why.
+    reasons = [error, *([error.__cause__] if error.__cause__ is not None else [])]
+    text = ": ".join(str(reason).strip() for reason in reasons)
     unknown = re.search(r"[Kk]ey '([^']+)' not in '(\w+)'", text)
     hint = ""
     if unknown:

@@ -7,18 +7,17 @@ where torch is loaded. Knows nothing of Hydra and never changes a configuration.
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from tunegrid import prompts
-from tunegrid.contents import benchmarks
+from tunegrid.contents import benchmarks, is_repository_id
 from tunegrid.errors import TunegridError
 from tunegrid.fingerprint import canonical_json
 from tunegrid.schema import CellConfig, EvalConfig, TrainConfig
-from tunegrid.wiring import check_options, find_function, suggestion
+from tunegrid.wiring import find_function, option_problems, suggestion
 
 # Paths are absolute once a cell is checked; this is what a relative one would start from.
 CURRENT = Path()
@@ -54,6 +53,32 @@ def _base(config: CellConfig) -> Iterator[str]:
                 "model.revision: a directory has no revisions; "
                 "leave it null, or give a hub id as model.path"
             )
+    elif is_repository_id(config.model.path) and not _is_within_reach(config):
+        yield (
+            f"model.path: {config.model.path!r} is no directory here, not in the cache of the "
+            "model hub, and the hub cannot be reached. Give a directory, or download it where "
+            f"there is a network: hf download {config.model.path}"
+        )
+
+
+def _is_within_reach(config: CellConfig) -> bool:
+    """Return whether a hub base is cached or the hub answers; asked before minutes of retries."""
+    import socket
+    from urllib.parse import urlsplit
+
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    revision = config.model.revision
+    if try_to_load_from_cache(config.model.path, "config.json", revision=revision) is not None:
+        return True
+    if constants.HF_HUB_OFFLINE:
+        return False
+    hub = urlsplit(constants.ENDPOINT)
+    try:
+        socket.create_connection((hub.hostname or "", hub.port or 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _method(config: CellConfig) -> Iterator[str]:
@@ -209,17 +234,8 @@ def _runtime(config: CellConfig) -> Iterator[str]:
 def _wired(
     setting: str, function: str, options: dict[str, object], supplied: tuple[str, ...]
 ) -> Iterator[str]:
-    """Yield the problems of a function named in YAML and its options.
-
-    A module may say more about its options than a signature can, in a function `problems`.
-    """
-    found = check_options(function, options, supplied)
-    if not found:
-        module = importlib.import_module(function.rpartition(".")[0])
-        further = getattr(module, "problems", None)
-        if further is not None:
-            found = further(options)
-    yield from (f"{setting}: {problem}" for problem in found)
+    """Yield the problems of a function named in YAML and its options."""
+    yield from option_problems(setting, function, options, supplied)
 
 
 def architecture_problems(config: CellConfig) -> list[str]:
