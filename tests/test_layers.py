@@ -40,6 +40,7 @@ LAYERS = [
         "child",
         "preload",
         "cli",
+        "evaluation_commands",
         "reading",
         "miniature",
     },

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tunegrid import __version__, store
+from tunegrid import __version__, evaluation_commands, store
 from tunegrid.errors import ConfigError, TunegridError
 from tunegrid.store import RunDirectory
 from tunegrid.tables import compare, rows
@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     exact = command("show", show, "the exact tokens a cell trains on, the trained ones coloured")
     exact.add_argument("cell", help="a train_id, or the beginning of one")
     exact.add_argument("--examples", type=int, default=2, help="how many examples")
+    evaluation_commands.add(command)
     return top
 
 
@@ -73,9 +74,9 @@ def tables(options: argparse.Namespace) -> int:
     rows.write_csv(metrics, rows.METRIC_COLUMNS, directory / "metrics.csv")
     rows.write_csv(per_run, rows.RUN_COLUMNS, directory / "runs.csv")
     if options.json:
-        _print_json(metrics)
+        print_json(metrics)
     else:
-        _print_table(
+        print_table(
             [row for row in metrics if "/" not in row["category"]],
             ("base", "method", "quantization", "data", "prompt", "seed", "benchmark", "category",
              "metric", "value", "standard_error", "items", "judge", "suspect"),
@@ -93,10 +94,10 @@ def status(options: argparse.Namespace) -> int:
     """Print one row a cell with how far it is."""
     per_run = rows.run_rows(_runs(options.results))
     if options.json:
-        _print_json(per_run)
+        print_json(per_run)
     else:
         columns = ("train_id", "status", "steps", "final_loss", "tokens_per_second", "suspect")
-        _print_table(per_run, (*columns, "error"))
+        print_table(per_run, (*columns, "error"))
     return 0
 
 
@@ -107,10 +108,10 @@ def diff(options: argparse.Namespace) -> int:
     settings = compare.setting_rows(first, second)
     scores = compare.score_rows(first, second)
     if options.json:
-        _print_json([*settings, *scores])
+        print_json([*settings, *scores])
         return 0
-    _print_table(settings, compare.SETTING_COLUMNS)
-    _print_table(scores, compare.SCORE_COLUMNS)
+    print_table(settings, compare.SETTING_COLUMNS)
+    print_table(scores, compare.SCORE_COLUMNS)
     print(
         f"difference: {second.path.name} minus {first.path.name}, paired on items; "
         "a difference of less than two standard errors is not one",
@@ -126,7 +127,7 @@ def show(options: argparse.Namespace) -> int:
     run = find_run(options.results, options.cell)
     examples = reading.shown_examples(reading.config_of(run), options.examples)
     if options.json:
-        _print_json(examples)
+        print_json(examples)
     else:
         reading.print_examples(examples)
     return 0
@@ -161,12 +162,14 @@ def _runs(results: Path) -> list[RunDirectory]:
     return runs
 
 
-def _print_json(value: Rows) -> None:
+def print_json(value: Rows) -> None:
+    """Print rows as one JSON array on standard output."""
     json.dump(value, sys.stdout, ensure_ascii=False, indent=1)
     print()
 
 
-def _print_table(records: Rows, columns: Sequence[str]) -> None:
+def print_table(records: Rows, columns: Sequence[str]) -> None:
+    """Print the given columns of rows as a table; None is a dash."""
     from rich.console import Console
     from rich.table import Table
 
@@ -180,6 +183,9 @@ def _print_table(records: Rows, columns: Sequence[str]) -> None:
 
 
 def _cell(value: Any) -> str:
+    from rich.markup import escape
+
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    # A name, an error or a judge's reply may hold what the terminal library reads as markup.
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))

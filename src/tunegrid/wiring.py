@@ -93,3 +93,19 @@ def check_options(dotted: str, options: Mapping[str, Any], supplied: Iterable[st
         if parameters[name].default is inspect.Parameter.empty:
             problems.append(f"{dotted}: the option {name!r} is required and missing")
     return problems
+
+
+def option_problems(
+    setting: str, dotted: str, options: Mapping[str, Any], supplied: Iterable[str]
+) -> list[str]:
+    """Return the problems of a function named in YAML and its options, each with its setting.
+
+    A module may say more about its options than a signature can, in a function `problems`.
+    """
+    found = check_options(dotted, options, supplied)
+    if not found:
+        module = importlib.import_module(dotted.rpartition(".")[0])
+        further = getattr(module, "problems", None)
+        if further is not None:
+            found = further(options)
+    return [f"{setting}: {problem}" for problem in found]

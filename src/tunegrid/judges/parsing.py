@@ -142,8 +142,8 @@ def parse(reply: str) -> Parsed:
     "得分：80%", "Score: 0.9"), behind a verb with 分 ("所以，模型答案得1分"), and a
     reply that is a number alone; full-width forms count. Not read, and so None: numbers outside 0
     to 1, replies with several different scores and none that is called final, ranges, deductions
-    and conditions, scores on a scale that is not 1 (unless written as a share, 4/5), and a number at the very end that may
-    have lost its digits.
+    and conditions, scores on a scale that is not 1 (unless written as a share, 4/5), and a
+    number at the very end that may have lost its digits.
     """
     text = _normalized(reply)
     if not text.strip():

@@ -23,8 +23,8 @@ METRIC_COLUMNS = (
 RUN_COLUMNS = (
     "train_id", "kind", "status", "suspect", "base", "method", "data", "prompt", "quantization",
     "train", "seed", "trainable_parameters", "total_parameters", "examples", "trained_tokens",
-    "truncated", "steps", "seconds", "tokens_per_second", "peak_memory_bytes", "first_loss", "final_loss",
-    "hardware", "commit", "error",
+    "truncated", "steps", "seconds", "tokens_per_second", "peak_memory_bytes", "first_loss",
+    "final_loss", "hardware", "commit", "error",
 )  # fmt: skip
 
 
