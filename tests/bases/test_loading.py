@@ -137,7 +137,7 @@ def test_a_skeleton_needs_no_weights_but_a_config(root):
 
 
 def test_another_architecture_is_refused(source):
-    with pytest.raises(ConfigError, match="model.architecture is 'bloom'.*'llama'"):
+    with pytest.raises(ConfigError, match=r"model\.architecture is 'bloom'.*'llama'"):
         skeleton(settings("llama", architecture="bloom"), source)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from tunegrid.errors import ConfigError, all_problems
 from tunegrid.methods.attached import Attached
 from tunegrid.methods.peft_source import method_fields, method_names
+from tunegrid.schema import Precision
 from tunegrid.wiring import suggestion
 
 _OURS = (
@@ -60,6 +61,55 @@ def problems(options: Mapping[str, Any]) -> list[str]:
     ]
 
 
+_USES_CODES = "takes the packed codes of the weights for weights, and trains on wrong numbers"
+_NO_GRADIENT = "gives its weights no gradient on packed weights"
+_CANNOT = "cannot be attached to packed weights, or fails in its first pass"
+
+_NOT_ON_PACKED = {
+    "DEFT": _USES_CODES,
+    "HRA": _USES_CODES,
+    "PEANUT": _USES_CODES,
+    "UNILORA": _NO_GRADIENT,
+    "DELORA": _CANNOT,
+    "FROD": _CANNOT,
+    "GLORA": _CANNOT,
+    "OSF": _CANNOT,
+    "PSOFT": _CANNOT,
+    "SUPERTUNING": _CANNOT,
+    "TINYLORA": _CANNOT,
+}
+_NOT_ON_4_BIT = {"LOHA": _CANNOT, "LOKR": _CANNOT}
+
+
+def packed_problems(options: Mapping[str, Any], precision: Precision) -> list[str]:
+    """Return why a method cannot train a base whose weights are held in 8 or 4 bit.
+
+    Each was seen with peft 0.21.2 and bitsandbytes 0.50.2 on a CPU; some would train without an
+    error. Imports neither peft nor torch.
+
+    Args:
+        options: the method's options, with its `type`.
+        precision: how the base's weights are held.
+
+    """
+    if precision not in (Precision.int8, Precision.nf4):
+        return []
+    kind = str(options.get("type", "")).upper()
+    reasons = dict(_NOT_ON_PACKED)
+    if precision is Precision.nf4:
+        reasons |= _NOT_ON_4_BIT
+    start = str(options.get("init_lora_weights", ""))
+    found = [f"{kind} {reasons[kind]}"] if kind in reasons else []
+    if kind == "LORA" and start.startswith("pissa"):
+        found.append(f"init_lora_weights={start!r} decomposes the weights, which must be plain")
+    if kind == "LORA" and options.get("use_dora") and precision is Precision.int8:
+        found.append("use_dora needs the weights' norm, which peft loses in 8 bit after one pass")
+    return [
+        f"{problem}; use another method, or quantization=fp32 or bf16 (this is {precision.value})"
+        for problem in found
+    ]
+
+
 def _value_problems(name: str, value: Any) -> list[str]:
     """Return what is wrong with the value of an option whose name says what it may be."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -91,10 +141,17 @@ def attach(model: Any, *, type: str, **options: Any) -> Attached:
         options: fields of the method's config class in peft.
 
     Raises:
-        ConfigError: an unknown method or option, or a target the base does not have.
+        ConfigError: an unknown method or option, a target the base does not have, or a method that
+            cannot train weights held in 8 or 4 bit.
 
     """
     found = problems({"type": type, **options})
+    for precision, flag in (
+        (Precision.int8, "is_loaded_in_8bit"),
+        (Precision.nf4, "is_loaded_in_4bit"),
+    ):
+        if getattr(model, flag, False):
+            found += packed_problems({"type": type, **options}, precision)
     if found:
         raise ConfigError(all_problems("method", found))
     import peft
