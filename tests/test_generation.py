@@ -76,9 +76,7 @@ def test_beams_do_not_depend_on_the_batch(kind):
 def forced(model, kind: str, *texts: str):
     """Make the base continue the prompts, whose last ids differ, with these texts, then `a`."""
     tokenizer = tiny_bases.tokenizer(kind)
-    scripts = [
-        [t for t in tokenizer(text, add_special_tokens=False)["input_ids"]] for text in texts
-    ]
+    scripts = [list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
     state = {"step": 0}
     filler = tokenizer("a", add_special_tokens=False)["input_ids"][-1]
     original = model.forward
