@@ -13,8 +13,8 @@ import pytest
 LAYERS = [
     {"__init__", "schema", "errors", "wiring", "fingerprint"},
     {"collections", "mixture", "prompts"},
-    {"tokens", "microbatches", "bases", "methods", "quantization", "seeding"},
-    {"training", "generation", "benchmarks", "judges"},
+    {"tokens", "microbatches", "bases", "methods", "quantization", "seeding", "int8_evaluation"},
+    {"training", "generation", "likelihood", "stopping", "benchmarks", "judges"},
     {"store", "lock", "provenance", "contents"},
     {
         "identity",
@@ -23,9 +23,7 @@ LAYERS = [
         "pipeline",
         "gates",
         "grid",
-        "judging",
         "predicting",
-        "judging",
         "imports",
         "scoring",
         "tracking",
