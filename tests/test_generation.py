@@ -221,4 +221,5 @@ def test_a_batch_too_large_for_the_gpu_is_halved(monkeypatch):
 
     monkeypatch.setattr(generation, "_continue_at_once", small_gpu)
     assert answers(model, "llama") == expected
-    assert sizes == [5, 2, 3, 1, 2]
+    # The half that fitted is kept: nothing is tried again with more.
+    assert sizes == [5, 2, 2, 1]

@@ -100,6 +100,8 @@ def _asked(
             and benchmark.is_decided is not None
             # Beams are compared by how they go on, so an early end would change the winner.
             and decoding.beams == 1
+            # What is behind a stop text is not read; one with letters could take back a decision.
+            and not any(character.isalnum() for character in config.prompt.stop)
         ),
         prediction_id="",
         score_id="",

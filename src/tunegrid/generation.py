@@ -2,29 +2,31 @@
 
 Owns: batching, decoding and when an answer ends. Knows nothing of templates, benchmarks or files.
 
-Guaranteed: greedy and beam answers do not depend on how prompts are batched, up to rounding (int8
-with outliers computes a batch together, so there a row can depend on its neighbours). Sampled
-answers depend on the seed and on the prompts of their batch, so the same call gives the same
-answers; a call that names what is `done` already plans the same batches and repeats one that was
-left half done, and so gives the same answers as well. A batch that was halved because the GPU's
-memory ran out draws differently.
+Guaranteed: greedy and beam answers do not depend on how prompts are batched, up to rounding, also
+on 8-bit bases (`int8_evaluation`). Sampled answers depend on the seed and on the prompts of their
+batch, so the same call gives the same answers; a call that names what is `done` already plans the
+same batches and repeats one that was left half done, and so gives the same answers as well. A batch
+that was halved because memory ran out draws differently; each answer says how many shared its
+batch.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from tunegrid.bases.places import context_tokens
 from tunegrid.errors import DataError, StageError
+from tunegrid.int8_evaluation import dequantized
 from tunegrid.schema import DecodingConfig
 from tunegrid.seeding import derived_seed
+from tunegrid.stopping import decision, decode, first_with, settled_text, stop_text
 from tunegrid.tokens import encode_prompts
 
-if TYPE_CHECKING:
-    import torch
+Rule = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,17 @@ class Answer:
     new_tokens: int
     """Tokens written, the end-of-sequence token included."""
     finished: str
-    """`eos`: the model ended it; `stop`: the stop text appeared; `length`: no room was left."""
+    """`eos`: the model ended it; `stop`: the stop text appeared; `decided`: nothing further could
+    change what is read in it; `length`: no room was left."""
+    batch_rows: int = field(default=1, compare=False)
+    """How many prompts were answered together with it, itself included."""
+
+
+@dataclass
+class _Memory:
+    """What was found out about the memory: more rows than these did not fit."""
+
+    most_rows: int | None = None
 
 
 def answer(
@@ -52,6 +64,7 @@ def answer(
     progress_label: str,
     progress: bool,
     done: Collection[int] = (),
+    is_decided: Callable[[int, str], bool] | None = None,
 ) -> Iterator[tuple[int, Answer]]:
     """Yield the position of each prompt and its answer, longest prompts first.
 
@@ -67,6 +80,8 @@ def answer(
         progress_label: shown beside the progress bar.
         progress: whether to show one on standard error.
         done: positions that are answered already and not wanted again.
+        is_decided: whether the beginning of the answer to the prompt at a position decides what
+            will be read in it, whatever follows; that answer ends there. Not with beams.
 
     Raises:
         DataError: a prompt leaves no room for its answer in the base's context; all are named.
@@ -76,15 +91,16 @@ def answer(
     from tqdm import tqdm
 
     encoded = encode_prompts(tokenizer, prompts)
-    _refuse_long(model, encoded, max_new_tokens)
+    refuse_long(model, encoded, max_new_tokens)
     batches = plan_batches(
         [len(ids) for ids in encoded],
         max_new_tokens,
         batch_tokens // max(1, decoding.beams),
-        equal_lengths=_puts_tokens_in_front(model),
+        equal_lengths=puts_tokens_in_front(model),
     )
     configuration = _generation_config(tokenizer, decoding, max_new_tokens)
     skipped = frozenset(done)
+    memory = _Memory()
     bar = tqdm(
         total=len(prompts),
         initial=len(skipped),
@@ -92,16 +108,21 @@ def answer(
         disable=not progress,
         dynamic_ncols=True,
     )
-    with bar, _generating(model):
+    with bar, answering(model):
         for indices in batches:
             if skipped.issuperset(indices):
                 continue
             rows = [encoded[index] for index in indices]
+            rules = None if is_decided is None else [partial(is_decided, i) for i in indices]
             seed_of_batch = derived_seed(seed, *(prompts[index] for index in indices))
-            outputs = _continue(model, tokenizer, rows, configuration, stop, seed_of_batch)
-            for index, ids in zip(indices, outputs, strict=True):
+            outputs = _continue(
+                model, tokenizer, rows, rules, configuration, stop, seed_of_batch, memory
+            )
+            for row, (index, ids) in enumerate(zip(indices, outputs, strict=True)):
                 if index not in skipped:
-                    yield index, _read(tokenizer, ids, stop)
+                    rule = None if rules is None else rules[row]
+                    shared = min(len(rows), memory.most_rows or len(rows))
+                    yield index, _read(tokenizer, ids, stop, rule, shared)
                     bar.update()
 
 
@@ -130,7 +151,7 @@ def plan_batches(
     return batches
 
 
-def _refuse_long(model: Any, encoded: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+def refuse_long(model: Any, encoded: Sequence[Sequence[int]], max_new_tokens: int) -> None:
     """Raise when prompts leave no room for an answer: a cut prompt is another question."""
     limit = context_tokens(model.config)
     if limit is None:
@@ -151,7 +172,7 @@ def _method_config(model: Any) -> Any:
     return getattr(model, "active_peft_config", None) if hasattr(model, "peft_config") else None
 
 
-def _puts_tokens_in_front(model: Any) -> bool:
+def puts_tokens_in_front(model: Any) -> bool:
     """Return whether the method writes its own tokens between padding and prompt.
 
     Prompt tuning does, which moves the positions of padded prompts on bases with rotary positions:
@@ -191,7 +212,7 @@ def _generation_config(tokenizer: Any, decoding: DecodingConfig, max_new_tokens:
 
 
 @contextlib.contextmanager
-def _generating(model: Any) -> Iterator[None]:
+def answering(model: Any) -> Iterator[None]:
     """Put the model into evaluation mode with a cache of keys, and back."""
     from transformers import GenerationConfig
 
@@ -203,7 +224,8 @@ def _generating(model: Any) -> Iterator[None]:
     # A base's own file may ask for sampling or other ends; what the cell says counts alone.
     model.generation_config = GenerationConfig()
     try:
-        yield
+        with dequantized(model):
+            yield
     finally:
         model.generation_config = own_settings
         model.config.use_cache = use_cache
@@ -214,38 +236,55 @@ def _continue(
     model: Any,
     tokenizer: Any,
     rows: Sequence[Sequence[int]],
+    rules: Sequence[Rule] | None,
     configuration: Any,
     stop: str,
     seed: int,
+    memory: _Memory,
 ) -> list[list[int]]:
     """Return the new ids of each row, with whatever fills it up behind its end.
 
-    When the GPU's memory does not suffice, the batch is halved.
+    When memory does not suffice, the batch is halved, and later ones begin with the half.
     """
     import torch
 
-    try:
-        return _continue_at_once(model, tokenizer, rows, configuration, stop, seed)
-    except torch.cuda.OutOfMemoryError as error:
-        if len(rows) == 1:
-            raise StageError(
-                f"the GPU has no memory for a prompt of {len(rows[0])} tokens and its answer; "
-                "lower max_new_tokens, or hold the base in 8 or 4 bit"
-            ) from error
-    torch.cuda.empty_cache()
-    middle = len(rows) // 2
-    halves = (rows[:middle], rows[middle:])
-    return [
-        ids
-        for half in halves
-        for ids in _continue(model, tokenizer, half, configuration, stop, seed)
-    ]
+    outputs: list[list[int]] = []
+    while len(outputs) < len(rows):
+        start = len(outputs)
+        end = min(len(rows), start + (memory.most_rows or len(rows)))
+        part = None if rules is None else rules[start:end]
+        try:
+            outputs += _continue_at_once(
+                model, tokenizer, rows[start:end], part, configuration, stop, seed
+            )
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if end - start == 1:
+                raise StageError(
+                    f"the memory does not suffice for a prompt of {len(rows[start])} tokens and "
+                    "its answer; lower max_new_tokens, or hold the base in 8 or 4 bit"
+                ) from error
+            memory.most_rows = (end - start) // 2
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+    return outputs
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of torch says that memory ran out, on a GPU or elsewhere."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def _continue_at_once(
     model: Any,
     tokenizer: Any,
     rows: Sequence[Sequence[int]],
+    rules: Sequence[Rule] | None,
     configuration: Any,
     stop: str,
     seed: int,
@@ -260,7 +299,9 @@ def _continue_at_once(
         ids[row, width - len(prompt) :] = torch.tensor(prompt)
         mask[row, width - len(prompt) :] = 1
     device = model.get_input_embeddings().weight.device
-    criteria = StoppingCriteriaList([_stop_criterion(tokenizer, stop, width)] if stop else [])
+    criteria = StoppingCriteriaList([stop_text(tokenizer, stop, width)] if stop else [])
+    if rules is not None:
+        criteria.append(decision(tokenizer, rules, width))
     with torch.random.fork_rng(
         devices=[device] if device.type == "cuda" else [], enabled=configuration.do_sample
     ):
@@ -275,55 +316,19 @@ def _continue_at_once(
     return output[:, width:].tolist()
 
 
-def _stop_criterion(tokenizer: Any, stop: str, width: int) -> Any:
-    """Return a criterion that ends each row whose continuation holds the stop text.
-
-    Args:
-        tokenizer: decodes.
-        stop: the text.
-        width: tokens of the padded prompts.
-
-    """
-    import torch
-    from transformers import StoppingCriteria
-
-    # A character has at most four bytes, and a token may be a single one; one token more, because
-    # the text may begin inside a token. Earlier tokens were looked at in earlier steps.
-    tail = 4 * len(stop) + 1
-
-    class StopText(StoppingCriteria):
-        def __call__(self, input_ids: torch.Tensor, scores: Any, **rest: Any) -> torch.Tensor:
-            start = max(width, input_ids.shape[1] - tail)
-            texts = tokenizer.batch_decode(input_ids[:, start:], skip_special_tokens=True)
-            return torch.tensor([stop in text for text in texts], device=input_ids.device)
-
-    return StopText()
-
-
-def _read(tokenizer: Any, ids: list[int], stop: str) -> Answer:
+def _read(tokenizer: Any, ids: list[int], stop: str, rule: Rule | None, rows: int) -> Answer:
     """Return the answer in new ids, without what fills the row up behind its end."""
     ended = tokenizer.eos_token_id in ids
     own = ids[: ids.index(tokenizer.eos_token_id)] if ended else ids
-    text = _decode(tokenizer, own)
+    finished = "eos" if ended else "length"
+    text = decode(tokenizer, own)
     if stop and stop in text:
-        own = own[: _first_with(tokenizer, own, stop)]
-        return Answer(_decode(tokenizer, own), len(own), "stop")
-    if ended:
-        return Answer(text, len(own) + 1, "eos")
-    return Answer(text, len(own), "length")
-
-
-def _first_with(tokenizer: Any, ids: list[int], stop: str) -> int:
-    """Return how many of the ids it takes for the stop text to appear."""
-    low, high = 1, len(ids)
-    while low < high:
-        middle = (low + high) // 2
-        if stop in _decode(tokenizer, ids[:middle]):
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-def _decode(tokenizer: Any, ids: list[int]) -> str:
-    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        own = own[: first_with(own, lambda part: stop in decode(tokenizer, part))]
+        finished = "stop"
+    # A row whose stop text completes the decision was ended by both; the stop text is named.
+    if rule is not None and rule(settled_text(tokenizer, own)):
+        needed = first_with(own, lambda part: rule(settled_text(tokenizer, part)))
+        if needed < len(own) or finished != "stop":
+            own, finished = own[:needed], "decided"
+    new_tokens = len(own) + (finished == "eos")
+    return Answer(decode(tokenizer, own), new_tokens, finished, rows)

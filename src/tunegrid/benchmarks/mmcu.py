@@ -20,7 +20,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from tunegrid.benchmarks.benchmark import (
@@ -44,6 +45,8 @@ from tunegrid.benchmarks.mmcu_files import (
 from tunegrid.errors import ConfigError, DataError, all_problems
 
 VERSION = "1"
+DECISION = "letters-1"
+"""Names the rule by which an answer ends early; another rule needs another name."""
 METRIC = "accuracy"
 SUBJECTS_METRIC = "accuracy_of_subjects"
 SEVERAL_SUBJECTS = ("medicine", "education")
@@ -112,6 +115,9 @@ def read(path: Path, *, strict: bool = False, unanswerable: Sequence[str] = ()) 
         metric=METRIC,
         score=score,
         summarize=summarize,
+        is_decided=lambda item, text: is_decided(text, letters[item.identifier], strict=strict),
+        decision=f"{DECISION}-strict" if strict else DECISION,
+        choices=lambda item: choices(letters[item.identifier]),
     )
 
 
@@ -142,13 +148,41 @@ def extract(reply: str, letters: str = USUAL_LETTERS, *, strict: bool = False) -
         strict: exactly the authors' rule.
 
     """
+    runs = _runs(reply, letters, strict)
+    return next((run for run, _ in runs if len(set(run)) == len(run)), None)
+
+
+def is_decided(reply: str, letters: str = USUAL_LETTERS, *, strict: bool = False) -> bool:
+    """Return whether `extract` finds the same letters whatever is written behind `reply`.
+
+    A run of letters is final once another character follows it that is not removed, or once it
+    has as many letters as there may be: "A、" may become "A、C", "AA" may become "AAB", which are
+    no answers "A" or none.
+    """
+    for run, is_final in _runs(reply, letters, strict):
+        if not is_final:
+            return False
+        if len(set(run)) == len(run):
+            return True
+    return False
+
+
+def _runs(reply: str, letters: str, strict: bool) -> Iterator[tuple[str, bool]]:
+    """Yield each run of letters in a reply and whether nothing behind the reply can change it."""
     more = len(letters) > len(USUAL_LETTERS) and not strict
     accepted = letters if more else USUAL_LETTERS
     text = (reply if strict else half_width(reply)).translate(_REMOVED_FROM_REPLY)
-    for found in re.findall(f"[{accepted}]{{1,{len(accepted)}}}", text):
-        if len(set(found)) == len(found):
-            return str(found)
-    return None
+    for found in re.finditer(f"[{accepted}]{{1,{len(accepted)}}}", text):
+        yield found[0], found.end() < len(text) or len(found[0]) == len(accepted)
+
+
+def choices(letters: str) -> list[str]:
+    """Return every non-empty set of letters, smaller ones first: "A", "B", …, "ABCD"."""
+    return [
+        "".join(chosen)
+        for size in range(1, len(letters) + 1)
+        for chosen in combinations(letters, size)
+    ]
 
 
 def summarize(items: Sequence[Item], scores: Sequence[ItemScore]) -> list[Measurement]:
