@@ -25,6 +25,7 @@ LAYERS = [
         "grid",
         "predicting",
         "imports",
+        "judging",
         "scoring",
         "tracking",
         "tables",
