@@ -12,9 +12,13 @@ import torch
 import tiny_bases
 from tunegrid.bases.loading import load
 from tunegrid.errors import ConfigError, StageError
+from tunegrid.microbatches import Form, lay_out
 from tunegrid.schema import Device, Layout, Precision, QuantizationConfig, Schedule, TrainConfig
+from tunegrid.training import schedule
+from tunegrid.training.head import TrainedHead
 from tunegrid.training.report import Interrupted, TrainingReport
 from tunegrid.training.run import train
+from tunegrid.training.validation import mean_loss
 
 SETTINGS = TrainConfig(
     name="tiny",
@@ -121,13 +125,41 @@ def test_the_same_run_twice_is_the_same_to_the_bit(tmp_path):
 
 @pytest.mark.parametrize("kind", tiny_bases.KINDS)
 def test_the_layout_changes_no_loss_of_a_run(kind, tmp_path):
-    losses = []
+    curves = []
     for layout in (Layout.padded, Layout.sorted, Layout.flattened):
         session = Session(tmp_path / layout.value, kind=kind)
         session.train(layout=layout)
-        losses.append(session.losses())
-    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
-    assert losses[2] == pytest.approx(losses[0], abs=1e-5)
+        # The norms too: Adam steps the same way whatever gradients are divided by.
+        curves.append([record[k] for record in session.records for k in ("loss", "gradient_norm")])
+    assert curves[1] == pytest.approx(curves[0], abs=1e-5)
+    assert curves[2] == pytest.approx(curves[0], abs=1e-5)
+
+
+def test_the_loss_and_gradient_are_those_of_all_trained_tokens_together(tmp_path):
+    session = Session(tmp_path)
+    examples = tiny_bases.examples("llama", 4)
+    model = session.method.model.train()
+    total = torch.zeros(())
+    for example in examples.examples:
+        ids, labels = torch.tensor([example.ids]), torch.tensor([example.labels])
+        total = total + model(input_ids=ids, labels=labels).loss * example.trained_tokens
+    loss = total / examples.trained_tokens
+    loss.backward()
+    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.requires_grad])
+    session.train(with_(max_steps=1), train_set=examples)
+    [record] = session.records
+    assert record["loss"] == pytest.approx(loss.item(), abs=1e-5)
+    assert record["gradient_norm"] == pytest.approx(norm.item(), rel=1e-4)
+
+
+def test_each_epoch_takes_every_example_once_in_its_own_order(tmp_path):
+    session = Session(tmp_path)
+    examples = tiny_bases.examples("llama", 6)
+    session.train(with_(examples_per_step=1, learning_rate=1e-12, epochs=3), train_set=examples)
+    lengths = [len(example.ids) for example in examples.examples]
+    expected = [lengths[i] for epoch in range(3) for i in schedule.order(6, 0, epoch)]
+    assert [record["tokens"] for record in session.records] == expected
+    assert expected[:6] != expected[6:12]
 
 
 def test_seeds_order_the_examples_differently(tmp_path):
@@ -155,7 +187,9 @@ def test_evaluating_between_steps_changes_no_weight(kind, precision, tmp_path):
         method = tiny_bases.lora(base, kind, awake=False)
         session = Session(tmp_path / str(evaluations), method, kind)
         report = session.train(with_(evaluations_per_epoch=evaluations))
-        assert len(report.validation_losses) == 2 * evaluations
+        validated = [r["step"] for r in session.records if "validation_loss" in r]
+        assert validated == list(report.validation_losses)
+        assert len(validated) == 2 * evaluations
         results.append(session)
     assert results[0].losses() == results[1].losses()
     assert same(results[0].weights(), results[1].weights())
@@ -177,6 +211,34 @@ def test_a_validation_loss_is_the_mean_over_its_tokens(tmp_path):
     assert {"step": 3, "epoch": 1.0, "validation_loss": report.validation_losses[3]} in (
         session.records
     )
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_validation_leaves_the_mode_and_the_gradients_alone(training):
+    model = tiny_bases.lora(tiny_bases.base("llama"), "llama", lora_dropout=0.9).model
+    model.train(training)
+    examples = tiny_bases.examples("llama", 5).examples
+    form = Form(Layout.sorted, 120, pad_id=2)
+    with TrainedHead(model) as head:
+        head.loss_sum(model, lay_out(examples, form)[0]).backward()
+        before = [p.grad.clone() for p in model.parameters() if p.requires_grad]
+        state = torch.get_rng_state()
+        losses = [
+            mean_loss(
+                model,
+                head,
+                examples,
+                form,
+                device=torch.device("cpu"),
+                sum_over_processes=lambda numbers: numbers,
+            )
+            for _ in range(2)
+        ]
+    assert losses[0] == losses[1]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training is training
+    after = [p.grad for p in model.parameters() if p.requires_grad]
+    assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
 
 
 def test_the_best_weights_are_kept_when_asked_for(tmp_path):
