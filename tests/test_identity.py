@@ -112,6 +112,8 @@ SETTINGS = [
         ("model", "path"),
         ("model", "attention_modules"),
         ("model", "linear_modules"),
+        ("model", "architecture_config"),
+        ("peft", "precisions"),
         ("data", "collections"),
     }
 ]
@@ -123,6 +125,15 @@ def test_every_other_setting_changes_the_name(group: str, setting: str) -> None:
     holder = getattr(cell, group)
     setattr(holder, setting, changed(getattr(holder, setting)))
     assert name(cell) != name(config())
+
+
+def test_the_learning_rate_that_is_used_is_the_one_that_names() -> None:
+    """A method's own rate makes train.learning_rate idle, so that it may not fork the cell."""
+    own, same, idle = config(), config(), config()
+    own.peft.learning_rate = 0.5
+    same.train.learning_rate = 0.5
+    idle.peft.learning_rate, idle.train.learning_rate = 0.5, 0.25
+    assert name(own) == name(same) == name(idle) != name(config())
 
 
 def test_seed_zero_is_a_seed() -> None:

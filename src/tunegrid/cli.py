@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tunegrid import __version__, evaluation_commands, store
+from tunegrid import __version__, evaluation_commands, method_commands, store
 from tunegrid.errors import ConfigError, TunegridError
 from tunegrid.store import RunDirectory
 from tunegrid.tables import compare, rows
@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     exact.add_argument("cell", help="a train_id, or the beginning of one")
     exact.add_argument("--examples", type=int, default=2, help="how many examples")
     evaluation_commands.add(command)
+    method_commands.add(command)
     return top
 
 

@@ -23,6 +23,7 @@ from tunegrid.schema import (
     JudgeConfig,
     PeftConfig,
     PromptConfig,
+    TrainConfig,
 )
 
 FORMAT = 1
@@ -33,7 +34,11 @@ HASH_LENGTH = 12
 NEUTRAL: dict[str, Any] = {}
 
 # Facts about a base or a collection that change no result.
-DESCRIPTIVE = ("model.attention_modules", "model.linear_modules")
+DESCRIPTIVE = (
+    "model.attention_modules",
+    "model.linear_modules",
+    "model.architecture_config",
+)
 
 
 @dataclass(frozen=True)
@@ -83,14 +88,14 @@ def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str,
     identity: dict[str, Any] = {
         "format": FORMAT,
         "model": asdict(config.model),
-        "peft": asdict(config.peft),
+        "peft": _method(config.peft),
         "quantization": asdict(config.quantization),
         "prompt": asdict(config.prompt),
     }
     identity["model"]["path"] = _content(config.model.path, contents)
     if config.peft.function is not None:
         identity["data"] = asdict(config.data)
-        identity["train"] = asdict(config.train)
+        identity["train"] = asdict(effective_training(config))
         identity["seed"] = config.seed
         identity["data"]["files"] = [_content(path, contents) for path in config.data.files]
         for name, collection in config.data.collections.items():
@@ -105,11 +110,22 @@ def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str,
     return identity
 
 
+def effective_training(config: CellConfig) -> TrainConfig:
+    """Return the training settings as they are used: a method's own learning rate goes first."""
+    own = config.peft.learning_rate
+    return config.train if own is None else replace(config.train, learning_rate=own)
+
+
+def _method(peft: PeftConfig) -> dict[str, Any]:
+    """Return what of a method enters a name; its learning rate stands in `train`, as it is used."""
+    return {"name": peft.name, "function": peft.function, "options": peft.options}
+
+
 def untuned(cell: Cell) -> Cell:
     """Return the cell of the same base, quantization and prompt without a method."""
     config = replace(cell.config, peft=PeftConfig(name="none"))
     parts = ("format", "model", "quantization", "prompt")
-    identified = {part: cell.identity[part] for part in parts} | {"peft": asdict(config.peft)}
+    identified = {part: cell.identity[part] for part in parts} | {"peft": _method(config.peft)}
     return Cell(config, train_id(config, identified), identified, cell.project)
 
 

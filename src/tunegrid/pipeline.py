@@ -26,7 +26,7 @@ from tunegrid import (
 )
 from tunegrid.errors import ConfigError, DataError, StageError, Stopped, all_problems
 from tunegrid.evaluation import Asked
-from tunegrid.identity import Cell
+from tunegrid.identity import Cell, effective_training
 from tunegrid.lock import Lock
 from tunegrid.schema import CellConfig, Stage
 from tunegrid.store import RunDirectory
@@ -53,7 +53,7 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
         Stopped: `should_stop` became true.
     """
     config = cell.config
-    _prepare_process(config)
+    prepare_process(config)
     problems = preflight.architecture_problems(config)
     if problems:
         raise ConfigError(all_problems("the cell cannot be run", problems))
@@ -67,13 +67,13 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
         run_directory.write(store.CELL, cell.record())
         models = Models(cell, run_directory)
         if not _is_trained(cell, run_directory):
-            with _stage(run_directory, "train"):
+            with noting_failure(run_directory, "train"):
                 _train(cell, run_directory, models, should_stop)
         incomplete = []
         for one in asked:
-            with _stage(run_directory, f"predict {one.name}"):
+            with noting_failure(run_directory, f"predict {one.name}"):
                 predicting.predict(cell, run_directory, one, models, should_stop)
-            with _stage(run_directory, f"score {one.name}"):
+            with noting_failure(run_directory, f"score {one.name}"):
                 summary = scoring.score(cell, run_directory, one, should_stop)
             if summary["incomplete"]:
                 incomplete.append(scoring.incomplete_message(summary))
@@ -83,7 +83,7 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
         run_directory.write(store.RESULTS, {"scores": [one.score_id for one in asked]})
 
 
-def _prepare_process(config: CellConfig) -> None:
+def prepare_process(config: CellConfig) -> None:
     """Set the process up once: threads, quiet libraries."""
     import logging
     import threading
@@ -115,7 +115,7 @@ def _is_trained(cell: Cell, run_directory: RunDirectory) -> bool:
 
 
 @contextlib.contextmanager
-def _stage(run_directory: RunDirectory, name: str) -> Iterator[None]:
+def noting_failure(run_directory: RunDirectory, name: str) -> Iterator[None]:
     """Note in failed.json how a stage failed; remove the note when it succeeds."""
     import torch
 
@@ -145,9 +145,16 @@ def _stage(run_directory: RunDirectory, name: str) -> Iterator[None]:
 class Models:
     """The base with its tokenizer and, once there, the method's weights: loaded when asked for."""
 
-    def __init__(self, cell: Cell, run_directory: RunDirectory) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        run_directory: RunDirectory,
+        load_base: Callable[[], tuple[Any, Any]] | None = None,
+    ) -> None:
         self.config = cell.config
         self.run_directory = run_directory
+        # Several cells may share a base; whoever lends it gives it and its tokenizer.
+        self._load_base = load_base
         self._tokenizer: Any = None
         self._answering: Any = None
 
@@ -160,17 +167,19 @@ class Models:
             self._tokenizer = load_tokenizer(self.config.model, preflight.CURRENT)
         return self._tokenizer
 
-    def attached(self) -> Any:
-        """Return the base with the method attached and untrained, seeded by the cell's seed."""
+    def attached(self, steps: int) -> Any:
+        """Return the base with the method attached and untrained, seeded by the cell's seed.
+
+        Args:
+            steps: optimizer steps of the run, for methods with a schedule of their own.
+
+        """
+        from tunegrid.methods.attaching import attach
         from tunegrid.seeding import seed_everything
-        from tunegrid.wiring import find_function
 
         base = self._base()
         seed_everything(self.config.seed)
-        peft = self.config.peft
-        if peft.function is None:
-            raise ValueError("a cell without a method has nothing to attach")
-        return find_function(peft.function)(base, **peft.options)
+        return attach(self.config.peft, base, steps)
 
     def keep(self, model: Any) -> None:
         """Answer with this model from now on: the one that was just trained."""
@@ -184,11 +193,19 @@ class Models:
             else:
                 from tunegrid.methods.attached import restore
 
-                self._answering = self.attached().model
+                steps = self.run_directory.read(store.TRAINED)["steps"]
+                self._answering = self.attached(steps).model
                 restore(self._answering, self.run_directory.adapter)
         return self._answering
 
+    def loaded(self) -> Any:
+        """Return the model that has answered, or None where nothing was loaded."""
+        return self._answering
+
     def _base(self) -> Any:
+        if self._load_base is not None:
+            model, self._tokenizer = self._load_base()
+            return model
         from tunegrid.bases.loading import load
 
         model, self._tokenizer = load(
@@ -209,12 +226,14 @@ def _train(
     from tunegrid.methods.counts import count
     from tunegrid.training.report import Interrupted
     from tunegrid.training.run import train
+    from tunegrid.training.schedule import total_steps
 
     config = cell.config
     run_directory.write(store.PROVENANCE, provenance.collect(cell.project))
     examples, held_out, manifest = _tokenized(config, models)
     run_directory.write(store.DATA, manifest)
-    attached = models.attached()
+    settings = effective_training(config)
+    attached = models.attached(total_steps(len(examples.examples), settings))
     counts = count(attached.model)
     with Tracker(config.logging, cell, run_directory.path) as tracker:
 
@@ -231,7 +250,7 @@ def _train(
                 models.tokenizer,
                 examples,
                 held_out if held_out.examples else None,
-                config.train,
+                settings,
                 layout=config.runtime.layout,
                 micro_batch_tokens=config.runtime.micro_batch_tokens,
                 gradient_checkpointing=config.runtime.gradient_checkpointing,

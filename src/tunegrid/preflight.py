@@ -16,8 +16,10 @@ from tunegrid import prompts
 from tunegrid.contents import benchmarks, is_repository_id
 from tunegrid.errors import TunegridError
 from tunegrid.fingerprint import canonical_json
+from tunegrid.methods.attaching import PLANNED_STEPS, SUPPLIED
+from tunegrid.methods.compatibility import reason_against, reason_against_checkpointing
 from tunegrid.schema import CellConfig, EvalConfig, TrainConfig
-from tunegrid.wiring import find_function, option_problems, suggestion
+from tunegrid.wiring import option_problems, suggestion
 
 # Paths are absolute once a cell is checked; this is what a relative one would start from.
 CURRENT = Path()
@@ -87,7 +89,16 @@ def _method(config: CellConfig) -> Iterator[str]:
         if peft.options:
             yield "peft.options: a cell without a method takes no options; set peft.function"
         return
-    yield from _wired("peft", peft.function, peft.options, ("model",))
+    yield from _wired("peft", peft.function, peft.options, SUPPLIED)
+    reasons = [reason_against(peft, config.quantization.precision, config.model.architecture)]
+    if config.runtime.gradient_checkpointing:
+        reasons.append(reason_against_checkpointing(peft))
+    yield from (reason for reason in reasons if reason is not None)
+    if peft.learning_rate is not None and not peft.learning_rate > 0:
+        yield (
+            f"peft.learning_rate is {peft.learning_rate}; give a number above 0, or null for "
+            "train.learning_rate"
+        )
 
 
 def _data(config: CellConfig) -> Iterator[str]:
@@ -247,6 +258,7 @@ def architecture_problems(config: CellConfig) -> list[str]:
     from tunegrid.bases.loading import load_tokenizer
     from tunegrid.bases.places import torch_device
     from tunegrid.bases.skeleton import skeleton
+    from tunegrid.methods.attaching import attach_to_skeleton
     from tunegrid.quantization import problems as quantization_problems
 
     try:
@@ -257,17 +269,35 @@ def architecture_problems(config: CellConfig) -> list[str]:
         return [f"model: {error}"]
     if config.peft.function is None:
         return problems
-    longest = config.train.max_length_tokens
+    problems += optimizer_problems(config.train.optimizer)
+    # Tokens that a method puts in front take room in the context, too.
+    in_front = int(config.peft.options.get("num_virtual_tokens") or 0)
+    longest = config.train.max_length_tokens + in_front
     if base.context_tokens is not None and longest > base.context_tokens:
         problems.append(
-            f"train.max_length_tokens is {longest}, but the base {config.model.name} reads at most "
-            f"{base.context_tokens} tokens"
+            f"train.max_length_tokens is {config.train.max_length_tokens}"
+            + (f", with {in_front} virtual tokens in front" if in_front else "")
+            + f", but the base {config.model.name} reads at most {base.context_tokens} tokens"
         )
     try:
-        find_function(config.peft.function)(base.model, **config.peft.options)
+        attach_to_skeleton(
+            config.peft,
+            lambda: skeleton(config.model, CURRENT).model,
+            config.train.max_steps or PLANNED_STEPS,
+        )
     except TunegridError as error:
         problems.append(f"peft: {error}")
     return problems
+
+
+def optimizer_problems(name: str) -> list[str]:
+    """Return why `train.optimizer` cannot be used; loads torch."""
+    from transformers.training_args import OptimizerNames
+
+    accepted = [one.value for one in OptimizerNames]
+    if name in accepted:
+        return []
+    return [f"train.optimizer: there is no optimizer {name!r}{suggestion(name, accepted)}"]
 
 
 def architecture_key(config: CellConfig) -> str:
@@ -279,5 +309,7 @@ def architecture_key(config: CellConfig) -> str:
             asdict(config.quantization),
             config.runtime.device,
             config.train.max_length_tokens,
+            config.train.max_steps,
+            config.train.optimizer,
         ]
     )

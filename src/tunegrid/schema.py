@@ -102,6 +102,9 @@ class ModelConfig:
     """Every linear projection inside the blocks."""
     dtype: Dtype = Dtype.float32
     """The type to compute in when the weights are held in 8 or 4 bit."""
+    architecture_config: dict[str, Any] = field(default_factory=dict)
+    """The base's own numbers, as its config.json has them: what `tunegrid methods` counts with
+    where no config.json is at hand. Never used to train."""
 
 
 @dataclass
@@ -112,6 +115,10 @@ class PeftConfig:
     function: str | None = None
     """Dotted name of `attach(model, ...)`; None evaluates the base as it is."""
     options: dict[str, Any] = field(default_factory=dict)
+    precisions: list[Precision] = field(default_factory=list)
+    """The only precisions of the base that the method is defined over; empty for all."""
+    learning_rate: float | None = None
+    """The method's own; overrides `train.learning_rate` when given."""
 
 
 @dataclass

@@ -14,7 +14,7 @@ from tunegrid.errors import ConfigError, StageError
 from tunegrid.methods import library
 from tunegrid.methods.attached import export, restore
 from tunegrid.methods.counts import count, linear_modules
-from tunegrid.methods.library import packed_problems, problems
+from tunegrid.methods.library import problems
 from tunegrid.methods.peft_source import method_fields, method_names
 from tunegrid.schema import Device, Precision, QuantizationConfig
 from tunegrid.wiring import check_options
@@ -47,26 +47,6 @@ def test_sound_options_have_no_problems():
 def test_each_problem_is_said(options, said):
     [problem] = problems(options)
     assert said in problem
-
-
-@pytest.mark.parametrize(
-    ("options", "precision", "said"),
-    [
-        ({"type": "HRA"}, Precision.int8, "packed codes"),
-        ({"type": "LOKR"}, Precision.nf4, "fails in its first pass"),
-        ({"type": "LORA", "init_lora_weights": "pissa"}, Precision.nf4, "pissa"),
-        ({"type": "LORA", "use_dora": True}, Precision.int8, "use_dora"),
-    ],
-)
-def test_methods_that_go_wrong_on_packed_weights_are_refused(options, precision, said, tmp_path):
-    [problem] = packed_problems(options, precision)
-    assert said in problem
-    assert packed_problems(options, Precision.bf16) == []
-    settings = tiny_bases.save("llama", tmp_path)
-    packed = QuantizationConfig(name="packed", precision=precision)
-    base, _ = load(settings, packed, root=tmp_path, device=Device.cpu)
-    with pytest.raises(ConfigError, match=said):
-        library.attach(base, **options | {"target_modules": ["q_proj"]})
 
 
 def test_problems_are_found_without_peft_or_torch():

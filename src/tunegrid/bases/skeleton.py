@@ -25,6 +25,8 @@ class Skeleton:
     """The transformers model on the meta device."""
     context_tokens: int | None
     """The longest text it was built for; None when config.json names no limit."""
+    source: str = "config.json"
+    """Where its numbers come from: `config.json`, or `model.architecture_config`."""
 
     def counts(self) -> Counts:
         """Return the parameters, a tied head counted once."""
@@ -39,13 +41,17 @@ class Skeleton:
         return linear_modules(self.model)
 
 
-def skeleton(model: ModelConfig, root: Path, tokenizer: Any | None = None) -> Skeleton:
+def skeleton(
+    model: ModelConfig, root: Path, tokenizer: Any | None = None, *, may_be_stated: bool = False
+) -> Skeleton:
     """Return the architecture of a base, built from its config.json.
 
     Args:
         model: which base.
         root: what a relative `model.path` is relative to.
         tokenizer: when given, its ids are checked against the size of the embedding.
+        may_be_stated: whether `model.architecture_config` will do where no config.json is at hand;
+            no network is asked then.
 
     Raises:
         ConfigError: no config.json, not a causal language model, another `model_type` than
@@ -54,7 +60,8 @@ def skeleton(model: ModelConfig, root: Path, tokenizer: Any | None = None) -> Sk
     """
     import torch
 
-    config = load_config(model, root)
+    is_stated = may_be_stated and bool(model.architecture_config) and not _is_at_hand(model, root)
+    config = _stated_config(model) if is_stated else load_config(model, root)
     # The tokenizer's highest id counts, not its size: added tokens may leave gaps.
     if tokenizer is not None:
         highest = max(tokenizer.get_vocab().values())
@@ -65,4 +72,42 @@ def skeleton(model: ModelConfig, root: Path, tokenizer: Any | None = None) -> Sk
             )
     with torch.device("meta"):
         built = model_class(config)(config)
-    return Skeleton(model=built, context_tokens=context_tokens(config))
+    return Skeleton(
+        model=built,
+        context_tokens=context_tokens(config),
+        source="model.architecture_config" if is_stated else "config.json",
+    )
+
+
+def _is_at_hand(model: ModelConfig, root: Path) -> bool:
+    """Return whether the base's config.json is in its directory or in the cache of the hub."""
+    from huggingface_hub import try_to_load_from_cache
+
+    directory = root / model.path
+    if directory.is_dir():
+        return (directory / "config.json").is_file()
+    found = try_to_load_from_cache(model.path, "config.json", revision=model.revision)
+    return isinstance(found, str)
+
+
+def _stated_config(model: ModelConfig) -> Any:
+    """Return the transformers config that `model.architecture_config` states.
+
+    Raises:
+        ConfigError: a `model_type` that transformers does not know, or another one than
+            `model.architecture`.
+
+    """
+    from transformers import AutoConfig
+
+    stated = dict(model.architecture_config)
+    kind = stated.pop("model_type", model.architecture)
+    if kind != model.architecture:
+        raise ConfigError(
+            f"model.architecture is {model.architecture!r}, but model.architecture_config says "
+            f"model_type {kind!r}; they must be the same"
+        )
+    try:
+        return AutoConfig.for_model(kind, **stated)
+    except ValueError as error:
+        raise ConfigError(f"model.architecture_config: {error}") from error

@@ -18,7 +18,6 @@ from typing import Any
 from tunegrid.errors import ConfigError, all_problems
 from tunegrid.methods.attached import Attached
 from tunegrid.methods.peft_source import method_fields, method_names
-from tunegrid.schema import Precision
 from tunegrid.wiring import suggestion
 
 _OURS = (
@@ -61,55 +60,6 @@ def problems(options: Mapping[str, Any]) -> list[str]:
     ]
 
 
-_USES_CODES = "takes the packed codes of the weights for weights, and trains on wrong numbers"
-_NO_GRADIENT = "gives its weights no gradient on packed weights"
-_CANNOT = "cannot be attached to packed weights, or fails in its first pass"
-
-_NOT_ON_PACKED = {
-    "DEFT": _USES_CODES,
-    "HRA": _USES_CODES,
-    "PEANUT": _USES_CODES,
-    "UNILORA": _NO_GRADIENT,
-    "DELORA": _CANNOT,
-    "FROD": _CANNOT,
-    "GLORA": _CANNOT,
-    "OSF": _CANNOT,
-    "PSOFT": _CANNOT,
-    "SUPERTUNING": _CANNOT,
-    "TINYLORA": _CANNOT,
-}
-_NOT_ON_4_BIT = {"LOHA": _CANNOT, "LOKR": _CANNOT}
-
-
-def packed_problems(options: Mapping[str, Any], precision: Precision) -> list[str]:
-    """Return why a method cannot train a base whose weights are held in 8 or 4 bit.
-
-    Each was seen with peft 0.21.2 and bitsandbytes 0.50.2 on a CPU; some would train without an
-    error. Imports neither peft nor torch.
-
-    Args:
-        options: the method's options, with its `type`.
-        precision: how the base's weights are held.
-
-    """
-    if precision not in (Precision.int8, Precision.nf4):
-        return []
-    kind = str(options.get("type", "")).upper()
-    reasons = dict(_NOT_ON_PACKED)
-    if precision is Precision.nf4:
-        reasons |= _NOT_ON_4_BIT
-    start = str(options.get("init_lora_weights", ""))
-    found = [f"{kind} {reasons[kind]}"] if kind in reasons else []
-    if kind == "LORA" and start.startswith("pissa"):
-        found.append(f"init_lora_weights={start!r} decomposes the weights, which must be plain")
-    if kind == "LORA" and options.get("use_dora") and precision is Precision.int8:
-        found.append("use_dora needs the weights' norm, which peft loses in 8 bit after one pass")
-    return [
-        f"{problem}; use another method, or quantization=fp32 or bf16 (this is {precision.value})"
-        for problem in found
-    ]
-
-
 def _value_problems(name: str, value: Any) -> list[str]:
     """Return what is wrong with the value of an option whose name says what it may be."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -141,35 +91,94 @@ def attach(model: Any, *, type: str, **options: Any) -> Attached:
         options: fields of the method's config class in peft.
 
     Raises:
-        ConfigError: an unknown method or option, a target the base does not have, or a method that
-            cannot train weights held in 8 or 4 bit.
+        ConfigError: an unknown method or option, a target the base does not have, or a rank above
+            the size of a matrix.
 
     """
-    found = problems({"type": type, **options})
-    for precision, flag in (
-        (Precision.int8, "is_loaded_in_8bit"),
-        (Precision.nf4, "is_loaded_in_4bit"),
-    ):
-        if getattr(model, flag, False):
-            found += packed_problems({"type": type, **options}, precision)
+    return attach_with(model, {"type": type, **options}, {})
+
+
+def attach_with(model: Any, options: Mapping[str, Any], computed: Mapping[str, Any]) -> Attached:
+    """Return the base with a method of peft attached; see `attach`.
+
+    Args:
+        model: a causal language model of transformers.
+        options: as a YAML gives them, with `type`.
+        computed: further fields of the config class, that follow from the run.
+
+    """
+    found = problems(options)
     if found:
         raise ConfigError(all_problems("method", found))
     import peft
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
+    kind = str(options["type"]).upper()
     for name in _ROOT_MODULES:
         _refuse_unknown_targets(model, name, options.get(name))
-    config_class = PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(type.upper())]
-    lists = {name: _plain(value) for name, value in options.items()}
+    config_class = PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(kind)]
+    plain = {name: _plain(value) for name, value in options.items() if name != "type"}
+    if options.get("use_dora"):
+        _keep_scales_of_int8()
     try:
-        config = config_class(task_type=peft.TaskType.CAUSAL_LM, **lists)
-        if getattr(model, "is_quantized", False):
-            # Checkpointing belongs to training and is switched on there; some methods forbid it.
-            model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-        attached = peft.get_peft_model(model, config)
+        config = config_class(task_type=peft.TaskType.CAUSAL_LM, **plain, **computed)
+        attached = peft.get_peft_model(made_ready(model), config)
     except (ImportError, NotImplementedError, TypeError, ValueError) as error:
-        raise ConfigError(f"peft refuses the method {type} with {lists}: {error}") from error
+        raise ConfigError(f"peft refuses the method {kind} with {plain}: {error}") from error
+    _refuse_high_ranks(attached, kind, options)
     return Attached(model=attached, may_flatten=not config.is_prompt_learning)
+
+
+def made_ready(model: Any) -> Any:
+    """Return the base as a method can train it: frozen, its plain weights in 32 bit if packed."""
+    if getattr(model, "is_quantized", False):
+        import peft
+
+        # Checkpointing belongs to training and is switched on there; some methods forbid it.
+        return peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    return model
+
+
+def _keep_scales_of_int8() -> None:
+    """Make DoRA read 8-bit weights with their scales, which peft 0.21 drops on CPUs.
+
+    peft moves the weight to its own device before it dequantizes it, and the copy has no scales:
+    the second forward pass fails. The state of the layer keeps them.
+    """
+    from peft.tuners.lora import dora
+    from peft.utils.integrations import dequantize_bnb_weight, dequantize_module_weight
+
+    def dequantized(module: Any) -> Any:
+        if type(module).__name__ == "Linear8bitLt":
+            return dequantize_bnb_weight(module.weight, state=module.state)
+        return dequantize_module_weight(module)
+
+    dora.dequantize_module_weight = dequantized
+
+
+_LOW_RANK = {"LORA": "r", "ADALORA": "init_r", "LOHA": "r", "MISS": "r", "RANDLORA": "r"}
+"""Methods whose update of a matrix has this rank, by the name of the option."""
+
+
+def _refuse_high_ranks(model: Any, kind: str, options: Mapping[str, Any]) -> None:
+    """Raise when a rank exceeds a matrix that it is to approximate."""
+    rank = options.get(_LOW_RANK.get(kind, ""))
+    if rank is None:
+        return
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    sizes = {
+        name: min(module.in_features, module.out_features)
+        for name, module in model.named_modules()
+        if isinstance(module, BaseTunerLayer) and hasattr(module, "in_features")
+    }
+    low = {name.rpartition(".")[2]: size for name, size in sizes.items() if size < rank}
+    if low:
+        named = ", ".join(f"{name} ({size})" for name, size in sorted(low.items()))
+        raise ConfigError(
+            f"peft.options.{_LOW_RANK[kind]} is {rank}, above the size of {named}; "
+            f"accepted: 1 to {min(low.values())}"
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -108,7 +108,7 @@ class Assembly:
         )
         with TrainedHead(self.attached.model) as head:
             trainer = StepTrainer(
-                model=self.attached.model,
+                attached=self.attached,
                 args=arguments,
                 train_dataset=self.examples,
                 callbacks=[events],

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from tunegrid.errors import StageError
+from tunegrid.methods.attached import Attached
 from tunegrid.microbatches import Form, lay_out
 from tunegrid.quantization import computes_in_float16
 from tunegrid.tokens import NOT_TRAINED, Encoded
@@ -31,6 +32,7 @@ from tunegrid.training.head import TrainedHead
 from tunegrid.training.report import Ledger
 
 WEIGHTS = "trainable.safetensors"
+METHOD_STATE = "method.safetensors"
 LEDGER = "ledger.json"
 
 
@@ -78,9 +80,11 @@ class StepTrainer(Trainer):
         evaluate_loss: Callable[[StepTrainer, TrainedHead], float],
         on_record: Callable[[Mapping[str, Any]], None],
         keep_best: bool,
+        attached: Attached,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
+        super().__init__(model=attached.model, **options)
+        self._attached = attached
         self._head = head
         self._form = form
         self._sampler = sampler
@@ -124,7 +128,11 @@ class StepTrainer(Trainer):
             synchronized = contextlib.nullcontext() if last else self.accelerator.no_sync(model)
             with synchronized:
                 loss = self._head.loss_sum(model, to_device(batch, self.args.device))
-                self.accelerator.backward(loss if waits else loss * scale)
+                goal = loss if waits else loss * scale
+                if last and self._attached.penalty is not None:
+                    # Once a step, in the pass after which processes average their gradients.
+                    goal = goal + self._attached.penalty() / (scale if waits else 1)
+                self.accelerator.backward(goal)
             total += loss.detach()
         if waits:
             for gradient in self._gradients():
@@ -199,6 +207,23 @@ class StepTrainer(Trainer):
             directory = Path(output_dir)
             directory.mkdir(parents=True, exist_ok=True)
             save_trainable(self.model, directory / WEIGHTS)
+            if self._attached.state is not None:
+                save_file(self._attached.state.save(), str(directory / METHOD_STATE))
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Return the optimizer, with a learning rate of its own for each factor of the method."""
+        is_new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        factor = self._attached.rate_factor
+        if factor is not None and is_new:
+            trained: Any = self.model
+            factors = {p: factor(n) for n, p in trained.named_parameters() if p.requires_grad}
+            optimizer.param_groups[:] = [
+                part for group in optimizer.param_groups for part in _by_factor(group, factors)
+            ]
+            # What is logged as the learning rate is that of the first group.
+            optimizer.param_groups.sort(key=lambda group: group["lr"] != self.args.learning_rate)
+        return optimizer
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write a checkpoint into `unfinished/` and publish it when it is whole."""
@@ -216,8 +241,11 @@ class StepTrainer(Trainer):
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Read the trainable weights of a checkpoint."""
-        load_trainable(self.model, Path(resume_from_checkpoint) / WEIGHTS)
+        """Read the trainable weights of a checkpoint, and what the method remembers."""
+        directory = Path(resume_from_checkpoint)
+        load_trainable(self.model, directory / WEIGHTS)
+        if self._attached.state is not None:
+            self._attached.state.load(load_file(str(directory / METHOD_STATE)))
 
     def _idle_example(self) -> Encoded:
         """Return an example without a trained token, for a process whose share is empty.
@@ -234,6 +262,20 @@ class StepTrainer(Trainer):
                 "has diverged or its type is too narrow: try a lower train.learning_rate, a longer "
                 "train.warmup_share, or bf16 or fp32 instead of fp16"
             )
+
+
+def _by_factor(
+    group: dict[str, Any], factors: Mapping[torch.nn.Parameter, float]
+) -> list[dict[str, Any]]:
+    """Return a group of parameters as one group for each factor of their learning rate."""
+    return [
+        group
+        | {
+            "params": [p for p in group["params"] if factors[p] == factor],
+            "lr": group["lr"] * factor,
+        }
+        for factor in sorted({factors[p] for p in group["params"]})
+    ]
 
 
 def read_ledger(checkpoint: Path) -> Ledger:
