@@ -9,12 +9,14 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from multiprocessing import connection as connections
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import FrameType
 
-from tunegrid.errors import ConfigError, TunegridError, all_problems
+from tunegrid.errors import ConfigError, Stopped, TunegridError, all_problems
 from tunegrid.identity import Cell
 from tunegrid.store import FAILED as FAILED_FILE
 from tunegrid.store import RunDirectory
@@ -61,16 +63,37 @@ def run_cell(sender: Connection, cell: Cell) -> None:
 
     Exit codes: 0 done, 1 failed, 2 refused by a check, 130 stopped when asked.
     """
+
+    def action(stop: StopRequest) -> None:
+        from tunegrid import pipeline
+
+        pipeline.run(cell, should_stop=stop)
+
+    _end(sender, action, cell.directory / FAILED_FILE)
+
+
+def run_together(sender: Connection, cells: Sequence[Cell]) -> None:
+    """Predict and score for finished cells of which some share a base; ends as `run_cell` does."""
+
+    def action(stop: StopRequest) -> None:
+        from tunegrid import pipeline, shared_base
+
+        pipeline.prepare_process(cells[0].config)
+        shared_base.run_together(cells, stop)
+
+    _end(sender, action, Path(cells[0].config.runtime.results) / "runs")
+
+
+def _end(sender: Connection, action: Callable[[StopRequest], None], where: Path) -> None:
+    """Run an action and end the process with the code that says how; `where` tracebacks are."""
     # A group of its own: Ctrl-C in a terminal reaches the parent alone, which passes it on once.
     os.setpgid(0, 0)
     stop = StopRequest()
     stop.listen()
-    from tunegrid import pipeline
-
     code = DONE
     try:
-        pipeline.run(cell, should_stop=stop)
-    except pipeline.Stopped:
+        action(stop)
+    except Stopped:
         code = INTERRUPTED
     except ConfigError as error:
         code = REFUSED
@@ -83,7 +106,6 @@ def run_cell(sender: Connection, cell: Cell) -> None:
         sender.send(f"out of memory: {error}")
     except Exception as error:
         code = FAILED
-        where = cell.directory / FAILED_FILE
         sender.send(f"{type(error).__name__}: {error}\nThe traceback is in {where}")
     sender.close()
     sys.stdout.flush()

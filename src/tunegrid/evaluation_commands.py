@@ -29,6 +29,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 IMPORT_COLUMNS = (
     "base", "kind", "benchmark", "category", "metric", "value", "standard_error", "items", "judge",
 )  # fmt: skip
+METRIC_COLUMNS = ("train_id", "benchmark", "protocol", "category", "metric", "value", "items")
 PARSE_COLUMNS = ("line", "score", "reason", "reply")
 AGREEMENT_COLUMNS = (
     "benchmark", "first", "second", "items", "kappa", "rank_correlation", "mean_difference",
@@ -63,6 +64,14 @@ def add(command: AddCommand) -> None:
     for one in (parsing, agreeing):
         one.add_argument("--results", type=Path, default=Path("results"))
         one.add_argument("--json", action="store_true", help="rows as JSON on standard output")
+
+    predicting = command(
+        "predict", predict, "predict and score finished cells, loading each base once"
+    )
+    predicting.add_argument(
+        "words", nargs="+", metavar="cell or setting",
+        help="train_ids or their beginnings, and settings such as eval=mmcu eval.mmcu.path=...",
+    )  # fmt: skip
 
 
 def _add_judge_choice(parser: argparse.ArgumentParser) -> None:
@@ -187,6 +196,26 @@ def hand_scores(path: Path) -> dict[str, float]:
             raise DataError(f"{path}, line {record.line}: {name} has a score already")
         found[name] = float(score)
     return found
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Predict and score finished cells together."""
+    from tunegrid import child, cli, launch
+    from tunegrid.asking_again import cells_with
+
+    settings = [word for word in options.words if "=" in word]
+    names = [word for word in options.words if "=" not in word]
+    if not names:
+        raise ConfigError("name at least one cell; `tunegrid status` lists them")
+    runs = [cli.find_run(options.results, name) for name in names]
+    cells = cells_with(runs, settings, PROJECT, options.results)
+    code, message = launch.call(child.run_together, cells)
+    if message:
+        print(message, file=sys.stderr)
+    asked = {cell.train_id for cell in cells}
+    found = rows.metric_rows(run for run in runs if run.path.name in asked)
+    _print(options, found, METRIC_COLUMNS, shown=[r for r in found if "/" not in r["category"]])
+    return child.FAILED if code < 0 else code
 
 
 def judge_config(name: str, assignments: Sequence[str]) -> JudgeConfig:
