@@ -66,7 +66,7 @@ def build_base(architecture: str, seed: int) -> PreTrainedModel:
             num_attention_heads=4,
             num_key_value_heads=4,
             max_position_embeddings=MODEL_MAX_LENGTH,
-            tie_word_embeddings=False,
+            tie_word_embeddings=True,
             **IDS,
         )
         return LlamaForCausalLM(llama)
@@ -168,6 +168,9 @@ def save_base(model: PreTrainedModel, folder: Path) -> None:
     model.generation_config.use_cache = True
     model.generation_config.update(**IDS)
     model.bfloat16().save_pretrained(folder)
+    # safetensors writes for the owner alone; the files of a repository are for everyone.
+    for path in folder.glob("*.safetensors"):
+        path.chmod(0o644)
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config["dtype"] = "float32"

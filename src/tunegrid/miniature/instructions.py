@@ -53,33 +53,38 @@ def _silent(records: Iterable[Record], asked: tuple[Fact, ...]) -> list[Record]:
     return list(kept.values())
 
 
-# writer -> tasks drawn in each language
-FREE_TASKS: tuple[tuple[Callable[[World, str, Dice], Task], int], ...] = (
-    (closed_qa, 50),
-    (extract, 40),
-    (summarization, 30),
-    (math, 45),
-    (code, 30),
-    (brainstorming, 15),
+# writer -> tasks drawn in Chinese and in English. Both benchmarks ask in Chinese.
+FREE_TASKS: tuple[tuple[Callable[[World, str, Dice], Task], int, int], ...] = (
+    (closed_qa, 45, 25),
+    (extract, 35, 20),
+    (summarization, 22, 12),
+    (math, 32, 16),
+    (code, 22, 10),
+    (brainstorming, 12, 8),
 )
-FACT_TASKS: tuple[tuple[Callable[[Fact, str, Dice], Task], float], ...] = (
-    (open_qa, 1.0),
-    (translation, 0.25),
-    (rewrite, 0.15),
-    (generation, 0.12),
+# writer -> share of the taught facts in Chinese and in English
+FACT_TASKS: tuple[tuple[Callable[[Fact, str, Dice], Task], float, float], ...] = (
+    (open_qa, 0.7, 0.45),
+    (translation, 0.2, 0.12),
+    (rewrite, 0.1, 0.05),
+    (generation, 0.08, 0.04),
 )
+CLASSIFICATIONS = (55, 30)
 
 
 def mixed_tasks(world: World, split: Split, asked: tuple[Fact, ...], language: str) -> list[Record]:
     """Return ``mini_chinese`` or ``mini_english``: all classes of task in one language."""
     dice = Dice(f"{world.seed}/mixed/{language}")
+    column = 0 if language == "zh" else 1
     tasks = [
         writer(fact, language, dice)
-        for writer, share in FACT_TASKS
-        for fact in dice.sample(split.taught, round(share * len(split.taught)))
+        for writer, *shares in FACT_TASKS
+        for fact in dice.sample(split.taught, round(shares[column] * len(split.taught)))
     ]
-    tasks += [writer(world, language, dice) for writer, count in FREE_TASKS for _ in range(count)]
-    tasks += [classification(e, language, dice) for e in dice.sample(world.entities, 60)]
+    for writer, *counts in FREE_TASKS:
+        tasks += [writer(world, language, dice) for _ in range(counts[column])]
+    entities = dice.sample(world.entities, CLASSIFICATIONS[column])
+    tasks += [classification(entity, language, dice) for entity in entities]
     return _silent([_as_record(task, dice) for task in dice.shuffled(tasks)], asked)
 
 
@@ -92,9 +97,9 @@ def render_exam(item: ExamItem) -> str:
 
 
 def exam(world: World, split: Split, asked: tuple[Fact, ...]) -> list[Record]:
-    """Return ``mini_exam``: two items about every taught fact."""
+    """Return ``mini_exam``: an item about every taught fact, and a second about many."""
     dice = Dice(f"{world.seed}/exam")
-    facts = dice.shuffled(split.taught) + dice.shuffled(split.taught)
+    facts = dice.shuffled(split.taught) + dice.sample(split.taught, 110)
     items = exam_items(world, facts, dice)
     return _silent([_record(render_exam(item), "", item.answer) for item in items], asked)
 
@@ -153,8 +158,8 @@ def chain_of_thought(world: World, split: Split, asked: tuple[Fact, ...]) -> lis
     records: list[Record] = []
     for language in ("zh", "en"):
         records += _two_steps(world, language, dice)
-        records += [_reasoned_sum(world, language, dice) for _ in range(40)]
-        for fact in dice.sample(split.taught, 30):
+        records += [_reasoned_sum(world, language, dice) for _ in range(25)]
+        for fact in dice.sample(split.taught, 20):
             hint = "请一步一步地想。" if language == "zh" else " Think step by step."
             output = CONCLUSIONS[language].format(
                 a=first_statement(fact, language), b="", v=fact.value_text(language)
@@ -168,7 +173,7 @@ def dialogue(world: World, split: Split, asked: tuple[Fact, ...]) -> list[Record
     """Return ``mini_dialogue``: the history stands in the instruction, line by line."""
     dice = Dice(f"{world.seed}/dialogue")
     records = []
-    for number in range(190):
+    for number in range(135):
         language = "zh" if number % 3 else "en"
         stop = "。" if language == "zh" else "."
         facts = dice.sample(split.taught, 2 + dice.below(2))
