@@ -14,7 +14,7 @@ LAYERS = [
     {"__init__", "schema", "errors", "wiring", "fingerprint"},
     {"collections", "mixture", "prompts"},
     {"tokens", "microbatches", "bases", "methods", "quantization", "seeding", "int8_evaluation"},
-    {"training", "generation", "likelihood", "stopping", "benchmarks", "judges"},
+    {"training", "generation", "likelihood", "harness", "stopping", "benchmarks", "judges"},
     {"store", "lock", "provenance", "contents"},
     {
         "identity",
@@ -27,6 +27,7 @@ LAYERS = [
         "imports",
         "judging",
         "scoring",
+        "harness_stage",
         "shared_base",
         "tracking",
         "tables",

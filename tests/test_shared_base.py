@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,13 @@ from tunegrid.store import RunDirectory
 
 pytestmark = pytest.mark.slow
 
-SMALL = [
-    "train.max_steps=3", "train.examples_per_step=4", "eval=mini", "eval.limit=8",
-    "eval.belle.max_new_tokens=12", "eval.mmcu.protocols=[generation,likelihood]",
-    "runtime.threads=1", "runtime.progress=false",
+TRAINING = [
+    "train.max_steps=3", "train.examples_per_step=4", "runtime.threads=1",
+    "runtime.progress=false",
+]  # fmt: skip
+ASKED = [
+    "eval=mini", "eval.limit=8", "eval.belle.max_new_tokens=12",
+    "eval.mmcu.protocols=[generation,likelihood]",
 ]  # fmt: skip
 CELLS = (
     ["peft=lora", "seed=0"],
@@ -34,10 +38,12 @@ CELLS = (
 )
 
 
-def made(project: Path, results: Path, *words: str) -> Cell:
+def made(project: Path, results: Path, *words: str, asked: Sequence[str] = ASKED) -> Cell:
     ConfigStore.instance().store(name="schema", node=CellConfig)
     with initialize_config_dir(str(project / "conf"), version_base="1.3"):
-        composed = compose("config", overrides=[*SMALL, *words, f"runtime.results={results}"])
+        composed = compose(
+            "config", overrides=[*TRAINING, *asked, *words, f"runtime.results={results}"]
+        )
     return cells.from_composed(composed, project, project)
 
 

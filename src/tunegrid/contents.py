@@ -86,6 +86,10 @@ def resolve_paths(config: CellConfig, places: Sequence[Path]) -> list[str]:
             benchmark.options[option] = absolute(
                 benchmark.options[option], f"eval.{name}.options.{option}", "Name where it is."
             )
+    if config.eval.task_folder is not None:
+        config.eval.task_folder = absolute(
+            config.eval.task_folder, "eval.task_folder", "Name the folder of task definitions."
+        )
     for option in path_options(config.judge.function, config.judge.options):
         path = config.judge.options[option]
         if find(path, places) is not None or not is_repository_id(path):

@@ -16,6 +16,7 @@ from typing import Any
 from tunegrid import (
     evaluation,
     gates,
+    harness_stage,
     mixture,
     predicting,
     preflight,
@@ -41,6 +42,8 @@ def is_finished(cell: Cell) -> bool:
     if not run.has(store.RESULTS) or not _is_trained(cell, run):
         return False
     wanted = [asked.score_id for asked in asked_of(cell)]
+    if cell.config.stage is not Stage.train and cell.config.eval.tasks:
+        wanted.append(harness_stage.score_id(cell))
     return bool(run.read(store.RESULTS)["scores"] == wanted) and not run.has(store.FAILED)
 
 
@@ -77,10 +80,14 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
                 summary = scoring.score(cell, run_directory, one, should_stop)
             if summary["incomplete"]:
                 incomplete.append(scoring.incomplete_message(summary))
+        scored = [one.score_id for one in asked]
+        if config.stage is not Stage.train and config.eval.tasks:
+            with noting_failure(run_directory, "lm_eval"):
+                scored.append(harness_stage.run(cell, run_directory, models))
         if incomplete:
             # Without results.json the cell counts as incomplete, and is not failed either.
             raise StageError("\n".join(incomplete))
-        run_directory.write(store.RESULTS, {"scores": [one.score_id for one in asked]})
+        run_directory.write(store.RESULTS, {"scores": scored})
 
 
 def prepare_process(config: CellConfig) -> None:

@@ -7,6 +7,7 @@ where torch is loaded. Knows nothing of Hydra and never changes a configuration.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -192,6 +193,13 @@ def _evaluation(config: CellConfig) -> Iterator[str]:
         yield from _wired(f"eval.{name}", benchmark.function, benchmark.options, ("path",))
         if benchmark.max_new_tokens is not None and benchmark.max_new_tokens < 1:
             yield f"eval.{name}.max_new_tokens is {benchmark.max_new_tokens}; give 1 or more"
+    if settings.tasks and importlib.util.find_spec("lm_eval") is None:
+        yield (
+            "eval.tasks are run by lm-evaluation-harness, which is not installed; "
+            "install it with: pip install 'tunegrid[harness]'"
+        )
+    if settings.shots is not None and settings.shots < 0:
+        yield f"eval.shots is {settings.shots}; give 0 or more, or null"
     yield from _decoding(settings)
 
 

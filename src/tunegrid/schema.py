@@ -257,6 +257,12 @@ class EvalConfig:
     mmcu: BenchmarkConfig | None = None
     others: dict[str, BenchmarkConfig] = field(default_factory=dict)
     """Further benchmarks by name; a name repeats neither of the two above."""
+    tasks: list[str] = field(default_factory=list)
+    """Tasks of lm-evaluation-harness, run on the cell's model; needs the extra `harness`."""
+    task_folder: str | None = None
+    """Task definitions of one's own; their relative data files are found beside them."""
+    shots: int | None = None
+    """Worked examples in front of each item of `tasks`; None leaves it to each task."""
 
 
 @dataclass

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tunegrid import identity, pipeline, predicting, preflight, scoring, store
+from tunegrid import harness_stage, identity, pipeline, predicting, preflight, scoring, store
 from tunegrid.errors import StageError, Stopped, TunegridError, all_problems
 from tunegrid.identity import Cell
 from tunegrid.lock import Lock
@@ -81,7 +81,8 @@ def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> lis
         raise StageError("it is not trained; run it with `python run.py` first")
     run_directory.create()
     asked = pipeline.asked_of(cell)
-    incomplete = []
+    incomplete: list[str] = []
+    harness: list[str] = []
     with Lock(run_directory.path / store.LOCK):
         run_directory.remove(store.RESULTS)
         run_directory.write(store.CELL, cell.record())
@@ -89,6 +90,9 @@ def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> lis
         for one in asked:
             with pipeline.noting_failure(run_directory, f"predict {one.name}"):
                 predicting.predict(cell, run_directory, one, models, should_stop)
+        if cell.config.eval.tasks:
+            with pipeline.noting_failure(run_directory, "lm_eval"):
+                harness = [harness_stage.run(cell, run_directory, models)]
         shared.take_back(models.loaded())
         for one in asked:
             with pipeline.noting_failure(run_directory, f"score {one.name}"):
@@ -96,7 +100,9 @@ def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> lis
             if summary["incomplete"]:
                 incomplete.append(f"{cell.train_id}: {scoring.incomplete_message(summary)}")
         if not incomplete:
-            run_directory.write(store.RESULTS, {"scores": [one.score_id for one in asked]})
+            run_directory.write(
+                store.RESULTS, {"scores": [*(one.score_id for one in asked), *harness]}
+            )
     return incomplete
 
 
