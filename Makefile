@@ -4,6 +4,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_ARGUMENTS ?=
 BIN := .venv/bin
+# One process a core, one thread a process; a file's tests share their fixtures.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(shell nproc 2>/dev/null || echo 2) --dist loadfile
 READY := .venv/.ready
 
 .PHONY: run test test-quick check format lint types docs miniature clean
@@ -12,10 +14,10 @@ run: $(READY)  ## the default cell: set up, train, evaluate, print the table
 	$(BIN)/python run.py
 
 test: $(READY)  ## all tests
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 test-quick: $(READY)  ## the tests that train no whole cell
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: format lint types test  ## what CI runs
 
