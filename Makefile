@@ -7,28 +7,29 @@ BIN := .venv/bin
 # One process a core, one thread a process; a file's tests share their fixtures.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(shell nproc 2>/dev/null || echo 2) --dist loadfile
 READY := .venv/.ready
+DEVELOPING := .venv/.developing
 
 .PHONY: run test test-quick check format lint types docs miniature clean
 
 run: $(READY)  ## the default cell: set up, train, evaluate, print the table
 	$(BIN)/python run.py
 
-test: $(READY)  ## all tests
+test: $(DEVELOPING)  ## all tests
 	$(PYTEST)
 
-test-quick: $(READY)  ## the tests that train no whole cell
+test-quick: $(DEVELOPING)  ## the tests that train no whole cell
 	$(PYTEST) -m "not slow"
 
 check: format lint types test  ## what CI runs
 
-format: $(READY)
+format: $(DEVELOPING)
 	$(BIN)/ruff format --check .
 
-lint: $(READY)  ## style, imports, docstrings, security
+lint: $(DEVELOPING)  ## style, imports, docstrings, security
 	$(BIN)/ruff check .
 	$(BIN)/interrogate -c pyproject.toml
 
-types: $(READY)
+types: $(DEVELOPING)
 	$(BIN)/mypy
 
 miniature: $(READY)  ## rebuild assets/miniature (at most 20 minutes on two cores)
@@ -38,8 +39,12 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "tunegrid needs Python 3.11 or newer"'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check $(PIP_ARGUMENTS) $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check $(PIP_ARGUMENTS) -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check $(PIP_ARGUMENTS) -c constraints.txt -e .
 	touch $(READY)
+
+$(DEVELOPING): $(READY)
+	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check $(PIP_ARGUMENTS) -c constraints.txt -e '.[dev]'
+	touch $(DEVELOPING)
 
 clean:  ## remove the environment and caches; results stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build src/*.egg-info
