@@ -7,7 +7,7 @@ import random
 import pytest
 
 import tiny_bases
-from tunegrid.benchmarks import mmcu
+from tunegrid.benchmarks import mmcu_letters as mmcu
 from tunegrid.generation import Answer, answer
 from tunegrid.schema import DecodingConfig
 from tunegrid.stopping import settled_text

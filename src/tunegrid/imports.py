@@ -16,6 +16,7 @@ from tunegrid import gates, identity, scoring, store
 from tunegrid.benchmarks import belle, elsewhere, mmcu
 from tunegrid.benchmarks.benchmark import Benchmark
 from tunegrid.benchmarks.elsewhere import Elsewhere
+from tunegrid.benchmarks.harness_samples import harness_files
 from tunegrid.errors import ConfigError, DataError
 from tunegrid.evaluation import GENERATION, build_judge, judge_label
 from tunegrid.judges.judge import Judge
@@ -41,7 +42,7 @@ def read(benchmark: str, path: Path, items: Path | None, *, sets: bool) -> Elsew
     """
     if not path.exists():
         raise DataError(f"{path} does not exist; give the folder or file with the answers")
-    harness = elsewhere.harness_files(path)
+    harness = harness_files(path)
     if harness:
         return elsewhere.read_harness(benchmark, harness)
     if benchmark not in READERS:

@@ -365,3 +365,46 @@ def test_the_published_outputs_get_their_published_scores(model: str, shared_dat
     assert tuple(round(row.value or 0.0, 2) for row in rows[:4]) == PUBLISHED_MICRO[model]
     right = [sum(score.value or 0.0 for score in scores) for scores in (strict, sets)]
     assert right[1] - right[0] == 1.0
+
+
+def test_worked_examples_come_from_dev(tmp_path: Path) -> None:
+    workbook(tmp_path, "教育_化学", Sheet1=[HEADER, ORGAN])
+    workbook(tmp_path, "医疗", 临床医学101题=[HEADER, ORGAN], 儿科学213题=[HEADER, ORGAN])
+    dev = tmp_path / "made" / "test"
+    workbook(
+        tmp_path / "made", "教育_化学", Sheet1=[HEADER, ["化", "1", "2", "3", "4", "ＡＣ"], ORGAN]
+    )
+    workbook(
+        tmp_path / "made", "医疗", 一=[HEADER, ["医", "1", "2", "3", "4", "B"]], 二=[HEADER, ORGAN]
+    )
+    dev.rename(tmp_path / "dev")
+    found = mmcu.read(tmp_path, shots=1)
+    by_name = {item.identifier: item.question for item in found.items}
+    assert by_name["mmcu-education-化学-0001"] == (
+        "请阅读以下选择题并给出正确选项，不要解释原因。\n"
+        "化\nA:1\nB:2\nC:3\nD:4\n正确答案的序号是： AC\n\n"
+        "人体最大的器官是（）\nA:心脏\nB:肝脏\nC:皮肤\nD:肺\n正确答案的序号是："
+    )
+    for name in ("mmcu-medicine-临床医学-0001", "mmcu-medicine-儿科学-0001"):
+        assert "\n医\n" in by_name[name], "the subjects of medicine share the first sheet"
+    with pytest.raises(DataError, match="asks for 2"):
+        mmcu.read(tmp_path, shots=2)
+    with pytest.raises(DataError, match="no workbook"):
+        mmcu.read(flat(tmp_path / "made", FLAT), shots=1)
+
+
+def test_the_real_belle_and_its_judge_prompts(shared_data: Path) -> None:
+    """Every category of the real set finds its prompt, though the files spell some differently."""
+    from tunegrid.benchmarks import belle
+
+    found = belle.read(shared_data / "belle_eval" / "eval_set.json")
+    assert len(found.items) == 1000
+    assert sum(item.reference is None for item in found.items) == 369
+    assert {item.category for item in found.items} <= found.judge_prompts.keys()
+    counts = dict.fromkeys(belle.CATEGORIES.values(), 0)
+    for item in found.items:
+        counts[item.category] += 1
+    assert counts == {
+        "code": 38, "open_qa": 285, "brainstorming": 179, "classification": 65, "math": 75,
+        "generation": 98, "summarization": 40, "rewrite": 131, "closed_qa": 52, "extract": 37,
+    }  # fmt: skip

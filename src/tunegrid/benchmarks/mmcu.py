@@ -1,7 +1,7 @@
 r"""MMCU: 11,845 Chinese multiple-choice questions of four disciplines, some with several answers.
 
-Owns: the question's text, finding the answered letters, scoring and summary. Knows nothing of
-models, prompt templates or how the files are laid out (`mmcu_files`).
+Owns: the question's text, scoring and summary. Knows nothing of models, prompt templates, how the
+files are laid out (`mmcu_files`) or how letters are found (`mmcu_letters`).
 
 The record {"类别": "心理", "题目": "…", "选项": "A:家庭\nB:大学\nC:杂志\nD:意识", "答案": "D"}
 gives an item of the category "psychology" with the reference "D" and, as the study asks it,
@@ -20,9 +20,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tunegrid.benchmarks.benchmark import (
     MULTIPLE_CHOICE,
@@ -41,29 +41,33 @@ from tunegrid.benchmarks.mmcu_files import (
     Question,
     half_width,
     read_questions,
+    read_shots,
+)
+from tunegrid.benchmarks.mmcu_letters import (
+    DECISION,
+    choices,
+    extract,
+    is_decided,
+    label_letters,
 )
 from tunegrid.errors import ConfigError, DataError, all_problems
 
 VERSION = "1"
-DECISION = "letters-1"
-"""Names the rule by which an answer ends early; another rule needs another name."""
 METRIC = "accuracy"
 SUBJECTS_METRIC = "accuracy_of_subjects"
 SEVERAL_SUBJECTS = ("medicine", "education")
 INTRODUCTION = "请阅读以下选择题并给出正确选项，不要解释原因。"
 QUESTION_END = "正确答案的序号是："
-USUAL_LETTERS = "ABCD"
 NO_ANSWER = ("unparsed", "empty answer")
 
 # Answers in the published set that name an option which does not exist (psychology, questions
 # 107 and 1541). All published results count these items as wrong for every model.
 PUBLISHED_UNANSWERABLE = (("psychology", "ABFD"), ("psychology", "ABCF"))
 
-_REMOVED_FROM_REPLY = str.maketrans("", "", "、.,;，")
-_REMOVED_FROM_LABEL = re.compile(r"[\s,，、;；.．]")
 
-
-def read(path: Path, *, strict: bool = False, unanswerable: Sequence[str] = ()) -> Benchmark:
+def read(
+    path: Path, *, strict: bool = False, unanswerable: Sequence[str] = (), shots: int = 0
+) -> Benchmark:
     """Return MMCU from its authors' folder of workbooks or from the study's JSON.
 
     Args:
@@ -72,6 +76,7 @@ def read(path: Path, *, strict: bool = False, unanswerable: Sequence[str] = ()) 
             so that "BA" is not "AB", and full-width letters of a reply are not read.
         unanswerable: identifiers of items that may keep an answer outside their options; no
             reply to them can be right. The two of the published set need no naming.
+        shots: worked examples in front of each question, the first of its subject in dev/.
 
     Raises:
         DataError: nothing to read there, or questions without text, options or a valid answer;
@@ -80,11 +85,12 @@ def read(path: Path, *, strict: bool = False, unanswerable: Sequence[str] = ()) 
 
     """
     questions, sha256 = read_questions(Path(path))
+    worked = read_shots(Path(path), shots) if shots else {}
     items: list[Item] = []
     problems: list[str] = []
     letters: dict[str, str] = {}
     for question in questions:
-        item = _item(question, strict)
+        item = _item(question, strict, _worked(question, worked))
         problem = _problem(question, item.identifier in unanswerable)
         if problem is None and item.identifier in letters:
             problem = "another question has this identifier; give the sheets different names"
@@ -121,68 +127,40 @@ def read(path: Path, *, strict: bool = False, unanswerable: Sequence[str] = ()) 
     )
 
 
-def question_text(question: str, options: str) -> str:
-    """Return the text of a question as the study asks it; `options` is "A:…", a line each."""
-    return f"{INTRODUCTION}\n{question}\n{options}\n{QUESTION_END}"
+def problems(options: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the options beyond their names."""
+    shots = options.get("shots", 0)
+    if not isinstance(shots, int) or isinstance(shots, bool) or shots < 0:
+        return [f"options.shots is {shots!r}; give a whole number of worked examples, 0 for none"]
+    return []
 
 
-def label_letters(label: str) -> str:
-    r"""Return an answer of the file as capitals in its order: "ａ，C\n" is "AC".
-
-    White space, U+3000, commas and full stops are left out and full-width letters mapped; what
-    else stands there stays and shows that the label is none.
-    """
-    return half_width(_REMOVED_FROM_LABEL.sub("", label).upper())
-
-
-def extract(reply: str, letters: str = USUAL_LETTERS, *, strict: bool = False) -> str | None:
-    """Return the letters a reply answers with, in its order, or None when it has none.
-
-    The rule of MMCU's authors: remove 、 . , ; ， and take the first run of up to as many
-    letters as there are options in which none is repeated. Unless `strict`, full-width letters
-    count too.
+def question_text(question: str, options: str, worked: str = "") -> str:
+    """Return the text of a question as the study asks it.
 
     Args:
-        reply: the model's answer.
-        letters: the letters of the options, the authors' ABCD when there are no more.
-        strict: exactly the authors' rule.
+        question: its text.
+        options: "A:…", a line each.
+        worked: examples with their answers, between the introduction and the question.
 
     """
-    runs = _runs(reply, letters, strict)
-    return next((run for run, _ in runs if len(set(run)) == len(run)), None)
+    return f"{INTRODUCTION}\n{worked}{question}\n{options}\n{QUESTION_END}"
 
 
-def is_decided(reply: str, letters: str = USUAL_LETTERS, *, strict: bool = False) -> bool:
-    """Return whether `extract` finds the same letters whatever is written behind `reply`.
-
-    A run of letters is final once another character follows it that is not removed, or once it
-    has as many letters as there may be: "A、" may become "A、C", "AA" may become "AAB", which are
-    no answers "A" or none.
-    """
-    for run, is_final in _runs(reply, letters, strict):
-        if not is_final:
-            return False
-        if len(set(run)) == len(run):
-            return True
-    return False
-
-
-def _runs(reply: str, letters: str, strict: bool) -> Iterator[tuple[str, bool]]:
-    """Yield each run of letters in a reply and whether nothing behind the reply can change it."""
-    more = len(letters) > len(USUAL_LETTERS) and not strict
-    accepted = letters if more else USUAL_LETTERS
-    text = (reply if strict else half_width(reply)).translate(_REMOVED_FROM_REPLY)
-    for found in re.finditer(f"[{accepted}]{{1,{len(accepted)}}}", text):
-        yield found[0], found.end() < len(text) or len(found[0]) == len(accepted)
-
-
-def choices(letters: str) -> list[str]:
-    """Return every non-empty set of letters, smaller ones first: "A", "B", …, "ABCD"."""
-    return [
-        "".join(chosen)
-        for size in range(1, len(letters) + 1)
-        for chosen in combinations(letters, size)
-    ]
+def _worked(question: Question, worked: Mapping[tuple[str, str | None], Sequence[Question]]) -> str:
+    """Return the worked examples of a question's subject, in the authors' form."""
+    if not worked:
+        return ""
+    own = (question.discipline, None if question.discipline == "medicine" else question.subject)
+    if own not in worked:
+        raise DataError(
+            f"{question.where}: dev/ has no workbook for {' '.join(filter(None, own))}; add it, or "
+            "set eval.mmcu.options.shots=0"
+        )
+    return "".join(
+        f"{one.text}\n{one.options}\n{QUESTION_END} {label_letters(one.answer)}\n\n"
+        for one in worked[own]
+    )
 
 
 def summarize(items: Sequence[Item], scores: Sequence[ItemScore]) -> list[Measurement]:
@@ -270,7 +248,7 @@ def _unparsed(category: str, scores: Sequence[ItemScore]) -> Measurement:
     return Measurement(category, "unparsed", float(count), len(scores), 0, None)
 
 
-def _item(question: Question, strict: bool) -> Item:
+def _item(question: Question, strict: bool, worked: str) -> Item:
     subject = "" if question.subject is None else f"{question.subject}-"
     if strict:
         reference = half_width(re.sub(r"[ \u3000,，]", "", question.answer))
@@ -279,7 +257,7 @@ def _item(question: Question, strict: bool) -> Item:
     return Item(
         identifier=f"mmcu-{question.discipline}-{subject}{question.number:04d}",
         category=question.discipline,
-        question=question_text(question.text, question.options),
+        question=question_text(question.text, question.options, worked),
         form=MULTIPLE_CHOICE,
         reference=reference,
         group=question.subject,

@@ -87,6 +87,45 @@ def read_questions(path: Path) -> tuple[list[Question], str]:
     return list(_from_json(path)), file_sha256(path)
 
 
+def read_shots(path: Path, shots: int) -> dict[tuple[str, str | None], list[Question]]:
+    """Return the first questions of each dev file, by discipline and subject.
+
+    As the authors do it, the subjects of medicine share the first sheet of their file, under
+    ("medicine", None).
+
+    Args:
+        path: the folder of MMCU, with dev/<subject>.xlsx.
+        shots: how many of each.
+
+    Raises:
+        DataError: no dev folder, or a file of it with fewer questions.
+
+    """
+    folder = path / "dev"
+    workbooks = sorted(f for f in folder.glob("*.xlsx") if not f.name.startswith(("~$", ".")))
+    if not workbooks:
+        raise DataError(
+            f"{folder} holds no workbook, and worked examples come from there; give MMCU's folder "
+            "with test/ and dev/, or eval.mmcu.options.shots=0"
+        )
+    found = {}
+    for workbook in workbooks:
+        discipline, subject = _discipline(workbook.stem, str(workbook))
+        sheets = list(_sheets(workbook).items())[:1]
+        questions = [
+            question
+            for title, rows in sheets
+            for question in _from_sheet(f"{workbook}, sheet {title!r}", discipline, subject, rows)
+        ][:shots]
+        if len(questions) < shots:
+            raise DataError(
+                f"{workbook} has {len(questions)} questions, eval.mmcu.options.shots asks for "
+                f"{shots}; ask for fewer"
+            )
+        found[discipline, subject] = questions
+    return found
+
+
 def half_width(text: str) -> str:
     """Return `text` with the full-width capitals Ａ to Ｚ as A to Z."""
     return text.translate(_FULL_WIDTH)
