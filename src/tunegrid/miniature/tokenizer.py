@@ -21,7 +21,7 @@ SPECIAL_TOKENS = {
     "pad_token": "<pad>",
 }
 VOCABULARY_SIZE = 2304
-MODEL_MAX_LENGTH = 1024
+MODEL_MAX_LENGTH = 4096
 
 # A word takes the space before it along, as in "the herb" -> "the", " herb"; a single letter and
 # a digit stand alone, so that an exam letter is the same token after a space and after a newline.
