@@ -19,15 +19,26 @@ from tunegrid.schema import CellConfig
 CONF = Path(__file__).resolve().parents[1] / "conf"
 CHOICES = sorted((str(file.parent.relative_to(CONF)), file.stem) for file in CONF.rglob("*.yaml"))
 GROUPS = [pair for pair in CHOICES if pair[0] != "." and not pair[0].startswith("hydra")]
+PAPER = [
+    "eval.belle.path=assets/miniature/belle_eval/eval_set.json",
+    "eval.mmcu.path=assets/miniature/mmcu",
+]
 # What a choice needs that only its user can give.
 GIVEN = {
     ("data", "files"): ["data.files=[assets/miniature/collections/mini_chinese.json]"],
     ("eval", "belle"): ["eval.belle.path=assets/miniature/belle_eval/eval_set.json"],
+    ("eval", "lm_eval"): ["eval.tasks=[mini_sums]"],
     ("eval", "mmcu"): ["eval.mmcu.path=assets/miniature/mmcu"],
-    ("eval", "paper"): [
-        "eval.belle.path=assets/miniature/belle_eval/eval_set.json",
-        "eval.mmcu.path=assets/miniature/mmcu",
+    ("eval", "mmcu_likelihood"): ["eval.mmcu.path=assets/miniature/mmcu"],
+    ("eval", "paper"): PAPER,
+    ("eval", "paper_cot"): PAPER,
+    ("eval", "paper_sampled"): PAPER,
+    ("judge", "local"): ["++judge.options.path=assets/miniature/llama"],
+    ("judge", "openai"): [
+        "++judge.options.base_url=http://127.0.0.1:8000/v1",
+        "++judge.options.model=tiny",
     ],
+    ("judge", "recorded"): ["++judge.options.replies=assets/harness/mini_sums.jsonl"],
     ("peft", "bitfit"): ["model=mini_bloom"],
     ("peft", "qlora"): ["quantization=nf4"],
     ("train", "paper"): ["data.validation_examples=10"],

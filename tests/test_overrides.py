@@ -76,3 +76,11 @@ def test_a_choice_of_an_added_directory_is_known(conf: Path, tmp_path: Path) -> 
     assert checked(words, conf) == words
     with pytest.raises(ConfigError, match="no choice 'mine'"):
         checked(words[2:], conf)
+
+
+def test_a_key_on_the_command_line_is_refused_and_not_repeated(project: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked(["judge.options.api_key=sk-0123"], project / "conf")
+    assert "sk-0123" not in str(caught.value)
+    assert "OPENAI_API_KEY" in str(caught.value)
+    checked(["judge=openai", "judge.options.key_variable=MY_KEY"], project / "conf")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from tunegrid.schema import CellConfig
 from tunegrid.wiring import suggestion
 
 OPEN = "any key"
+SECRET = re.compile(r"(?:^|[._])(?:api_?key|key|secret|password|auth_?token)$", re.IGNORECASE)
 HYDRA_FLAGS_WITH_VALUE = {
     "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd",
     "--experimental-rerun", "--package", "-p", "--info", "-i", "--cfg", "-c",
@@ -47,6 +49,14 @@ def checked(arguments: Sequence[str], conf: Path) -> list[str]:
     problems: list[str] = []
     result = list(arguments)
     for position, word in zip(positions, words, strict=True):
+        key = word.partition("=")[0]
+        if SECRET.search(key):
+            # Hydra would write the value into the launch's directory; it is not repeated here.
+            problems.append(
+                f"{key}: keys are read from the environment and never from settings (a judge's "
+                "from OPENAI_API_KEY, or the variable that judge.options.key_variable names)"
+            )
+            continue
         try:
             override = parser.parse_override(word)
         except HydraException as error:

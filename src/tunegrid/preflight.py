@@ -193,6 +193,11 @@ def _evaluation(config: CellConfig) -> Iterator[str]:
         yield from _wired(f"eval.{name}", benchmark.function, benchmark.options, ("path",))
         if benchmark.max_new_tokens is not None and benchmark.max_new_tokens < 1:
             yield f"eval.{name}.max_new_tokens is {benchmark.max_new_tokens}; give 1 or more"
+    if settings.task_folder is not None and not settings.tasks:
+        yield (
+            "eval.tasks names no task of lm-evaluation-harness; "
+            "for example eval.tasks=[mini_sums,mini_kinds]"
+        )
     if settings.tasks and importlib.util.find_spec("lm_eval") is None:
         yield (
             "eval.tasks are run by lm-evaluation-harness, which is not installed; "
