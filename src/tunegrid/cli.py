@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
 
 def tables(options: argparse.Namespace) -> int:
     """Write metrics.csv and runs.csv under results/tables and print the measurements."""
-    runs = _runs(options.results)
+    runs = all_runs(options.results)
     metrics, per_run = rows.metric_rows(runs), rows.run_rows(runs)
     directory = options.results / "tables"
     rows.write_csv(metrics, rows.METRIC_COLUMNS, directory / "metrics.csv")
@@ -93,7 +93,7 @@ def tables(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Print one row a cell with how far it is."""
-    per_run = rows.run_rows(_runs(options.results))
+    per_run = rows.run_rows(all_runs(options.results))
     if options.json:
         print_json(per_run)
     else:
@@ -140,7 +140,7 @@ def find_run(results: Path, name: str) -> RunDirectory:
     Raises:
         ConfigError: none or several do.
     """
-    names = {run.path.name: run for run in _runs(results)}
+    names = {run.path.name: run for run in all_runs(results)}
     if name in names:
         return names[name]
     found = [full for full in names if full.startswith(name) or full.endswith(name)]
@@ -153,7 +153,12 @@ def find_run(results: Path, name: str) -> RunDirectory:
     raise ConfigError(f"there is no cell {name!r} under {results}/runs{suggestion(name, names)}")
 
 
-def _runs(results: Path) -> list[RunDirectory]:
+def all_runs(results: Path) -> list[RunDirectory]:
+    """Return the runs under a results directory.
+
+    Raises:
+        ConfigError: there are none.
+    """
     runs = store.finished_runs(results)
     if not runs:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""`tunegrid methods` and `merge`: commands about methods.
+"""`tunegrid methods`, `merge`, `rates` and `curves`: commands about methods and their training.
 
 Owns: their command lines and what they print. Part of the edge.
 """
@@ -13,8 +13,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from tunegrid import store
 from tunegrid.errors import ConfigError
-from tunegrid.schema import CellConfig
+from tunegrid.schema import CellConfig, Dtype
 from tunegrid.wiring import suggestion
 
 AddCommand = Callable[[str, Any, str], argparse.ArgumentParser]
@@ -32,6 +33,20 @@ def add(command: AddCommand) -> None:
     listing.add_argument(
         "--method", action="append", help="a file of conf/peft, without .yaml; may be repeated"
     )
+    merging = command("merge", merge, "write base and adapter of a cell as one plain model")
+    merging.add_argument("cell", help="a train_id, or the beginning of one")
+    merging.add_argument("directory", type=Path, help="where to; new or empty")
+    merging.add_argument(
+        "--dtype",
+        default="float32",
+        choices=[one.value for one in Dtype],
+        help="of the written weights; float32 rounds nothing",
+    )
+    command("rates", rates, "the learning rate with the lowest validation loss of each method")
+    curve = command("curves", curves, "the training losses of cells, as rows and as one figure")
+    curve.add_argument("cells", nargs="*", help="words of their train_ids; all cells without any")
+    curve.add_argument("--output", type=Path, help="the figure: a .png, .pdf or .svg")
+    curve.add_argument("--title", default="Training loss", help="above the figure")
 
 
 def methods(options: argparse.Namespace) -> int:
@@ -58,6 +73,68 @@ def methods(options: argparse.Namespace) -> int:
         f"{rows[0]['counted_from']}",
         file=sys.stderr,
     )
+    return 0
+
+
+def merge(options: argparse.Namespace) -> int:
+    """Merge one cell and print how far the merged model's logits are from the trained one's."""
+    from tunegrid import merging
+    from tunegrid.cli import find_run, print_json, print_table
+    from tunegrid.reading import config_of
+
+    _quieten()
+    run = find_run(options.results, options.cell)
+    report = merging.merge(config_of(run), run, options.directory, Dtype(options.dtype))
+    if options.json:
+        print_json([report])
+    else:
+        print_table([report], tuple(name for name in report if name not in ("cell", "directory")))
+    print(f"{report['directory']} loads with plain from_pretrained", file=sys.stderr)
+    return 0
+
+
+def rates(options: argparse.Namespace) -> int:
+    """Print the validation loss of every method and learning rate, the best marked."""
+    from tunegrid.cli import all_runs, print_json, print_table
+    from tunegrid.tables import rates as table
+
+    rows = table.rows(all_runs(options.results))
+    if not rows:
+        raise ConfigError(
+            "no cell has a validation loss; set data.validation_examples and "
+            "train.evaluations_per_epoch, as sweeps/learning_rates.yaml does"
+        )
+    if options.json:
+        print_json(rows)
+    else:
+        print_table([row | {"best": "best" if row["best"] else ""} for row in rows], table.COLUMNS)
+    return 0
+
+
+def curves(options: argparse.Namespace) -> int:
+    """Print the recorded losses, or draw them."""
+    from tunegrid.cli import all_runs, print_json, print_table
+    from tunegrid.tables import curves as drawing
+    from tunegrid.tables.methods import STUDY
+
+    runs = [
+        run
+        for run in all_runs(options.results)
+        if not options.cells or any(word in run.path.name for word in options.cells)
+    ]
+    rows = drawing.rows(runs, STUDY)
+    if not rows:
+        raise ConfigError(
+            f"none of the {len(runs)} cells has a {store.CURVE}; train one, or name others"
+        )
+    if options.output is not None:
+        drawing.draw(rows, options.output, options.title)
+        print(options.output, file=sys.stderr)
+    if options.json:
+        print_json(rows)
+    elif options.output is None:
+        last = {row["train_id"]: row for row in rows}
+        print_table(list(last.values()), drawing.COLUMNS[1:])
     return 0
 
 

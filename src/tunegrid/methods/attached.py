@@ -69,10 +69,8 @@ def export(model: Any, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         _export_weights(model, directory / WEIGHTS)
         return
-    with _whole_ranks(model):
+    with _whole_ranks(model), _without_model_card(model):
         model.save_pretrained(str(directory), safe_serialization=True)
-    # peft describes the base in a model card with the path of this machine.
-    (directory / "README.md").unlink(missing_ok=True)
     for path in sorted(directory.rglob("adapter_config.json")):
         settings = json.loads(path.read_text(encoding="utf-8"))
         for name, value in settings.items():
@@ -103,6 +101,16 @@ def _whole_ranks(model: Any) -> Iterator[None]:
     finally:
         for name, pattern in hidden.items():
             model.peft_config[name].rank_pattern = pattern
+
+
+@contextlib.contextmanager
+def _without_model_card(model: Any) -> Iterator[None]:
+    """Keep peft from describing the base in a model card, with its path on this machine."""
+    model.create_or_update_model_card = lambda directory: None
+    try:
+        yield
+    finally:
+        del model.create_or_update_model_card
 
 
 def _export_weights(model: Any, path: Path) -> None:
