@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT / "src"))
 
 from tunegrid.store import RunDirectory, finished_runs
 from tunegrid.tables.compare import score_rows
