@@ -29,7 +29,7 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
     model, tokenizer = load(
-        ModelConfig(name="base", path=str(options.base), architecture=options.base.name),
+        ModelConfig(name="base", path=str(options.base.resolve()), architecture=options.base.name),
         QuantizationConfig(name="fp32"), root=Path("/"), device=Device.auto,
     )  # fmt: skip
     if options.adapter is not None:
