@@ -15,12 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[1]
-
 from tunegrid.store import RunDirectory, finished_runs
 from tunegrid.tables.compare import score_rows
 from tunegrid.tables.rows import run_rows
 
+PROJECT = Path(__file__).resolve().parents[1]
 SEEDS = (0, 1, 2)
 
 
