@@ -4,7 +4,6 @@ import pytest
 import torch
 
 import tiny_bases
-from tunegrid.errors import DataError
 from tunegrid.generation import Answer, answer, plan_batches
 from tunegrid.schema import DecodingConfig
 from tunegrid.tokens import encode_prompt
@@ -169,10 +168,21 @@ def test_batches_stay_within_their_budget_longest_first():
     assert [[lengths[i] for i in batch] for batch in equal] == [[50], [30, 30], [8], [7], [5]]
 
 
-def test_prompts_that_leave_no_room_are_refused_by_position():
+def test_a_prompt_short_of_room_is_answered_in_what_is_left():
+    """The tiny Llama reads 256 tokens."""
     model = method("llama")
-    with pytest.raises(DataError, match=r"1 of 2 prompts .* 1 \(\d+ tokens\)"):
-        answers(model, "llama", ["fox", "fox " * 200], max_new_tokens=100)
+    texts = ["fox", "fox " * 55, "fox " * 900]
+    tokens = [len(encode_prompt(tiny_bases.tokenizer("llama"), text)) for text in texts]
+    assert tokens[1] < 250 < 256 <= tokens[2]
+    room = 256 - tokens[1]
+    short, long, full = (
+        entry for _, entry in sorted(answers(model, "llama", texts, max_new_tokens=room + 3).items())
+    )
+    assert short.finished != "context"
+    expected = by_hand(model, "llama", texts[1], room)
+    assert long.new_tokens == len(expected) <= room
+    assert long.finished == ("context" if len(expected) == room else "eos")
+    assert (full.text, full.new_tokens, full.finished) == ("", 0, "context")
 
 
 def test_the_model_is_left_as_it_was():

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -39,7 +39,8 @@ class Answer:
     """Tokens written, the end-of-sequence token included."""
     finished: str
     """`eos`: the model ended it; `stop`: the stop text appeared; `decided`: nothing further could
-    change what is read in it; `length`: no room was left."""
+    change what is read in it; `length`: `max_new_tokens` were written; `context`: the base reads
+    no further."""
     batch_rows: int = field(default=1, compare=False)
     """How many prompts were answered together with it, itself included."""
 
@@ -68,6 +69,9 @@ def answer(
 ) -> Iterator[tuple[int, Answer]]:
     """Yield the position of each prompt and its answer, longest prompts first.
 
+    A prompt that leaves less room than `max_new_tokens` in the base's context is answered in what
+    it leaves; one that fills the context has the answer "" (`finished` is then `context`).
+
     Args:
         model: a causal language model, with or without a method; left in the mode it was in.
         tokenizer: the base's.
@@ -84,22 +88,18 @@ def answer(
             will be read in it, whatever follows; that answer ends there. Not with beams.
 
     Raises:
-        DataError: a prompt leaves no room for its answer in the base's context; all are named.
         StageError: the GPU's memory does not suffice for a single prompt.
 
     """
     from tqdm import tqdm
 
     encoded = encode_prompts(tokenizer, prompts)
-    refuse_long(model, encoded, max_new_tokens)
-    batches = plan_batches(
-        [len(ids) for ids in encoded],
-        max_new_tokens,
-        batch_tokens // max(1, decoding.beams),
-        equal_lengths=puts_tokens_in_front(model),
-    )
-    configuration = _generation_config(tokenizer, decoding, max_new_tokens)
+    room = _room(model, encoded, max_new_tokens)
     skipped = frozenset(done)
+    for index in sorted(index for index, tokens in enumerate(room) if tokens < 1):
+        if index not in skipped:
+            yield index, Answer("", 0, "context")
+    batches = _batches(model, encoded, room, max_new_tokens, batch_tokens // decoding.beams)
     memory = _Memory()
     bar = tqdm(
         total=len(prompts),
@@ -115,6 +115,8 @@ def answer(
             rows = [encoded[index] for index in indices]
             rules = None if is_decided is None else [partial(is_decided, i) for i in indices]
             seed_of_batch = derived_seed(seed, *(prompts[index] for index in indices))
+            tokens = room[indices[0]]
+            configuration = _generation_config(tokenizer, decoding, tokens)
             outputs = _continue(
                 model, tokenizer, rows, rules, configuration, stop, seed_of_batch, memory
             )
@@ -122,8 +124,45 @@ def answer(
                 if index not in skipped:
                     rule = None if rules is None else rules[row]
                     shared = min(len(rows), memory.most_rows or len(rows))
-                    yield index, _read(tokenizer, ids, stop, rule, shared)
+                    given = _read(tokenizer, ids, stop, rule, shared)
+                    if given.finished == "length" and tokens < max_new_tokens:
+                        given = replace(given, finished="context")
+                    yield index, given
                     bar.update()
+
+
+def _room(model: Any, encoded: Sequence[Sequence[int]], max_new_tokens: int) -> list[int]:
+    """Return for each prompt how many tokens may be written; none or less where it fills the base.
+
+    The prompt itself is never cut: a cut prompt is another question.
+    """
+    limit = context_tokens(model.config)
+    if limit is None:
+        return [max_new_tokens] * len(encoded)
+    front = _tokens_in_front(model)
+    return [min(max_new_tokens, limit - front - len(ids)) for ids in encoded]
+
+
+def _batches(
+    model: Any,
+    encoded: Sequence[Sequence[int]],
+    room: Sequence[int],
+    max_new_tokens: int,
+    budget_tokens: int,
+) -> list[list[int]]:
+    """Return the positions of each batch's prompts; those short of room are answered alone.
+
+    So how much of an answer is written never depends on its neighbours.
+    """
+    full = [index for index, tokens in enumerate(room) if tokens == max_new_tokens]
+    planned = plan_batches(
+        [len(encoded[index]) for index in full],
+        max_new_tokens,
+        budget_tokens,
+        equal_lengths=puts_tokens_in_front(model),
+    )
+    short = [[index] for index, tokens in enumerate(room) if 1 <= tokens < max_new_tokens]
+    return short + [[full[position] for position in batch] for batch in planned]
 
 
 def plan_batches(
