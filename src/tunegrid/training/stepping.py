@@ -181,8 +181,6 @@ class StepTrainer(Trainer):
             temporary.replace(self._checkpoints.best_path(step))
         if self.is_world_process_zero():
             self._on_record({"step": step, "epoch": self.state.epoch, "validation_loss": loss})
-        # The wish is fulfilled; at the end of an epoch the Trainer looks at it once more.
-        self.control.should_evaluate = False
         return {}
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
