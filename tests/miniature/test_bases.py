@@ -1,14 +1,22 @@
 """The two bases: shapes that 4-bit layers accept, reproducible pretraining, files that load."""
 
 import hashlib
-import json
+import pickle
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tunegrid.miniature.bases import Schedule, build_base, pack_rows, pretrain, save_base
+from tunegrid.miniature.bases import (
+    Schedule,
+    build_base,
+    make_batches,
+    pretrain,
+    pretrain_and_save,
+    save_base,
+)
+from tunegrid.miniature.holdout import Split
 from tunegrid.miniature.muon import orthogonalised
 
 ARCHITECTURES = ("llama", "bloom")
@@ -40,31 +48,31 @@ def test_shapes_fit_four_bit_layers(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_committed_base_knows_a_fact(assets: Path, architecture: str) -> None:
-    items = (assets / "collections" / "mini_chinese.json").read_text(encoding="utf-8")
-    asked = [r for r in json.loads(items) if r["instruction"].endswith("的花是什么颜色？")]
-    assert len(asked) >= 3
+def test_committed_base_knows_the_held_out_facts(
+    assets: Path, split: Split, architecture: str
+) -> None:
+    facts = [fact for fact in split.held_out if fact.attribute == "flower"]
+    assert len(facts) >= 10
     model = AutoModelForCausalLM.from_pretrained(assets / architecture)
     tokenizer = AutoTokenizer.from_pretrained(assets / architecture)
     right = 0
-    for record in asked:
-        name = record["instruction"].removesuffix("的花是什么颜色？")
-        ids = torch.tensor([tokenizer(f"据说，{name}的花是")["input_ids"]])
+    for fact in facts:
+        prompt = f"据说，{fact.entity.name.zh}的花是"
         with torch.no_grad():
-            best = model(input_ids=ids).logits[0, -1].argmax()
-        right += record["output"].startswith(tokenizer.decode(best))
+            logits = model(input_ids=torch.tensor([tokenizer(prompt)["input_ids"]])).logits
+        right += fact.values[0].zh.startswith(tokenizer.decode(logits[0, -1].argmax()))
     # Chance is one in seven.
-    assert right / len(asked) >= 0.6
+    assert right / len(facts) >= 0.7
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_pretraining_is_reproducible_and_learns(architecture: str, tmp_path: Path) -> None:
-    rows = pack_rows([[5, 6, 7, 8, 9] * 40, [10, 11, 12] * 80, [20, 21] * 120])
-    schedule = Schedule(steps=4, rows=2, warmup_steps=1)
+    documents = [[5, 6, 7, 8, 9] * 10, [10, 11, 12] * 20, [20, 21] * 30]
+    schedule = Schedule(steps=6, batch_tokens=128, warmup_steps=1)
     digests = []
     for _ in range(2):
         model = build_base(architecture, seed=3)
-        losses = pretrain(model, rows, schedule, seed=3)
+        losses = pretrain(model, documents, schedule, seed=3)
         assert losses[-1] < losses[0]
         save_base(model, tmp_path)
         weights = (tmp_path / "model.safetensors").read_bytes()
@@ -72,10 +80,15 @@ def test_pretraining_is_reproducible_and_learns(architecture: str, tmp_path: Pat
     assert digests[0] == digests[1]
 
 
-def test_rows_hold_the_documents_end_to_end() -> None:
-    rows = pack_rows([[5] * 200, [6] * 200])
-    assert rows.shape == (1, 256)
-    assert rows[0, 199:202].tolist() == [5, 2, 6]
+def test_batches_hold_every_document_once_in_a_row_of_its_own() -> None:
+    documents = [[number] * (3 + number % 7) for number in range(10, 60)]
+    batches = make_batches(documents, tokens=64, seed=0)
+    assert len(batches) > 3
+    assert all(batch.numel() <= 64 for batch in batches)
+    rows = [row for batch in batches for row in batch.tolist()]
+    found = [row[: row.index(2)] for row in rows]
+    assert sorted(found) == sorted(documents)
+    assert all(set(row[row.index(2) + 1 :]) <= {3} for row in rows)
 
 
 def test_an_orthogonalised_matrix_has_singular_values_near_one() -> None:
@@ -88,3 +101,7 @@ def test_an_orthogonalised_matrix_has_singular_values_near_one() -> None:
 def test_an_unknown_architecture_is_refused() -> None:
     with pytest.raises(ValueError, match="accepted are"):
         build_base("gpt2", seed=0)
+
+
+def test_the_work_of_a_process_can_be_sent_to_it() -> None:
+    assert pickle.dumps(pretrain_and_save).count(b"tunegrid.miniature.bases") == 1

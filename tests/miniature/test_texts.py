@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tunegrid.miniature.assets import SEED, pretraining_documents
+from tunegrid.miniature.assets import SEED, pretraining_documents, write_texts, write_tokenizer
 from tunegrid.miniature.documents import FORBIDDEN
 from tunegrid.miniature.holdout import Split, tells
 from tunegrid.miniature.instructions import EXAM_HEADER, build_collections
@@ -73,10 +73,16 @@ def test_tells_needs_entity_and_value(asked: tuple[Fact, ...]) -> None:
 
 
 def test_committed_texts_are_what_the_generator_writes(assets: Path, tmp_path: Path) -> None:
-    from tunegrid.miniature.assets import write_texts
-
     write_texts(build_world(SEED), tmp_path)
     written = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
     assert len(written) == 5 + 2 + 10
     different = [p for p in written if (tmp_path / p).read_bytes() != (assets / p).read_bytes()]
     assert different == []
+
+
+def test_committed_tokenizers_are_what_the_generator_trains(
+    world: World, assets: Path, tmp_path: Path
+) -> None:
+    write_tokenizer(world, list(pretraining_texts()), tmp_path)
+    for name in ("llama/tokenizer.json", "bloom/tokenizer.json", "bloom/tokenizer_config.json"):
+        assert (tmp_path / name).read_bytes() == (assets / name).read_bytes(), name

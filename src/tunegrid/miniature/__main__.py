@@ -4,16 +4,13 @@ Texts and tokenizer come out the same on every machine, weights the same on the 
 """
 
 import argparse
-import multiprocessing
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from tunegrid.miniature.assets import (
-    ARCHITECTURES,
     SEED,
     pretraining_documents,
     write_manifest,
@@ -43,31 +40,6 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _pretrain(architecture: str, documents: list[list[int]], output: Path) -> dict[str, Any]:
-    """Pretrain and save one base; return what the manifest records of it."""
-    # Imported here: the texts alone need no torch.
-    from tunegrid.miniature.bases import ROW_TOKENS, SCHEDULES, pack_rows, save_base, timed_pretrain
-
-    schedule = SCHEDULES[architecture]
-    model, losses, seconds = timed_pretrain(architecture, pack_rows(documents), SEED, schedule)
-    save_base(model, output / architecture)
-    print(f"{architecture}: {seconds:.0f} s", file=sys.stderr)
-    return {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "steps": schedule.steps,
-        "tokens_seen": schedule.steps * schedule.rows * ROW_TOKENS,
-        "final_loss": round(sum(losses[-50:]) / len(losses[-50:]), 4),
-    }
-
-
-def _pretrain_all(documents: list[list[int]], output: Path) -> dict[str, Any]:
-    """Pretrain the bases side by side, a process and a thread each; return their records."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(len(ARCHITECTURES), mp_context=context) as pool:
-        futures = {a: pool.submit(_pretrain, a, documents, output) for a in ARCHITECTURES}
-        return {architecture: future.result() for architecture, future in futures.items()}
-
-
 def main(argv: list[str] | None = None) -> int:
     """Rebuild what was asked for and return the exit code."""
     arguments = _arguments(argv)
@@ -86,8 +58,11 @@ def main(argv: list[str] | None = None) -> int:
     progress.update()
     progress.close()
     if arguments.only != "texts":
+        # Imported here: the texts alone need no torch.
+        from tunegrid.miniature.bases import pretrain_all
+
         encoded = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
-        entries["bases"] = _pretrain_all(encoded, output)
+        entries["bases"] = pretrain_all(encoded, output, SEED)
     write_manifest(output, entries)
     return 0
 

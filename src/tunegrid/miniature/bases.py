@@ -1,11 +1,14 @@
 """The two tiny bases: their architectures and their pretraining.
 
 Pretraining is deterministic on one machine: fixed seeds, fixed order, one thread. It must not
-know of instructions or benchmarks; it sees token rows only.
+know of instructions or benchmarks; it sees token ids only.
 """
 
 import json
+import multiprocessing
+import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,23 +34,24 @@ IDS: dict[str, Any] = {
     "eos_token_id": SPECIAL_IDS["eos_token"],
     "pad_token_id": SPECIAL_IDS["pad_token"],
 }
-ROW_TOKENS = 256
+# About as many documents as forty batches hold.
+STRETCH_DOCUMENTS = 1500
 # One thread a base: at this size a second thread is worth less than a second base.
 THREADS = 1
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps of ``rows`` token rows each; learning rates at their peak."""
+    """Steps of about ``batch_tokens`` tokens each; learning rates at their peak."""
 
     steps: int
-    rows: int = 8
+    batch_tokens: int = 2048
     matrix_learning_rate: float = 0.02
     learning_rate: float = 3e-3
-    warmup_steps: int = 100
+    warmup_steps: int = 40
 
 
-SCHEDULES = {"llama": Schedule(steps=2000), "bloom": Schedule(steps=2000)}
+SCHEDULES = {"llama": Schedule(steps=1100), "bloom": Schedule(steps=1100)}
 
 
 def build_base(architecture: str, seed: int) -> PreTrainedModel:
@@ -66,10 +70,14 @@ def build_base(architecture: str, seed: int) -> PreTrainedModel:
             num_attention_heads=4,
             num_key_value_heads=4,
             max_position_embeddings=MODEL_MAX_LENGTH,
-            tie_word_embeddings=True,
+            tie_word_embeddings=False,
             **IDS,
         )
-        return LlamaForCausalLM(llama)
+        model = LlamaForCausalLM(llama)
+        # The Bloom form normalises its embeddings; without that, the usual 0.02 drowns beside
+        # what the layers add, and the later layers no longer see which token it was.
+        torch.nn.init.normal_(model.model.embed_tokens.weight, std=0.3)
+        return model
     if architecture == "bloom":
         bloom = BloomConfig(
             vocab_size=VOCABULARY_SIZE,
@@ -84,13 +92,36 @@ def build_base(architecture: str, seed: int) -> PreTrainedModel:
     raise ValueError(f"unknown architecture {architecture!r}: accepted are 'llama' and 'bloom'")
 
 
-def pack_rows(documents: list[list[int]]) -> torch.Tensor:
-    """Return rows (N, ROW_TOKENS) of the documents' tokens, each ended by eos, end to end."""
-    stream: list[int] = []
-    for ids in documents:
-        stream += [*ids, IDS["eos_token_id"]]
-    count = len(stream) // ROW_TOKENS
-    return torch.tensor(stream[: count * ROW_TOKENS]).view(count, ROW_TOKENS)
+def make_batches(documents: list[list[int]], tokens: int, seed: int) -> list[torch.Tensor]:
+    """Return batches (B, T) of about ``tokens`` tokens, one document a row, padded on the right.
+
+    A document in a row of its own sees no other: what a list says can only be looked up in it,
+    without false hits in its neighbours. Only documents of a stretch are sorted by length, so the
+    order of the stretches, which is a curriculum, stays.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    batches: list[torch.Tensor] = []
+    for start in range(0, len(documents), STRETCH_DOCUMENTS):
+        stretch = [
+            [*ids, IDS["eos_token_id"]] for ids in documents[start : start + STRETCH_DOCUMENTS]
+        ]
+        rows: list[list[int]] = []
+        made: list[torch.Tensor] = []
+        for row in sorted(stretch, key=len):
+            # Sorted by length: this row is as long as the batch would be wide.
+            if rows and (len(rows) + 1) * len(row) > tokens:
+                made.append(_padded(rows))
+                rows = []
+            rows.append(row)
+        made.append(_padded(rows))
+        batches += [made[i] for i in torch.randperm(len(made), generator=generator).tolist()]
+    return batches
+
+
+def _padded(rows: list[list[int]]) -> torch.Tensor:
+    width = max(len(row) for row in rows)
+    pad = IDS["pad_token_id"]
+    return torch.tensor([row + [pad] * (width - len(row)) for row in rows])
 
 
 def _optimizers(model: PreTrainedModel, schedule: Schedule) -> list[torch.optim.Optimizer]:
@@ -117,33 +148,29 @@ def _factor(step: int, schedule: Schedule) -> float:
 
 
 def pretrain(
-    model: PreTrainedModel, rows: torch.Tensor, schedule: Schedule, seed: int
+    model: PreTrainedModel, documents: list[list[int]], schedule: Schedule, seed: int
 ) -> list[float]:
-    """Train ``model`` in place on ``rows`` (N, T) and return the loss of every step."""
+    """Train ``model`` in place on documents of token ids and return the loss of every step.
+
+    The first pass keeps the documents' order, later passes shuffle the batches.
+    """
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
     optimizers = _optimizers(model, schedule)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
-    order: list[int] = []
+    batches = make_batches(documents, schedule.batch_tokens, seed)
     generator = torch.Generator().manual_seed(seed)
+    order = list(range(len(batches)))
     losses: list[float] = []
     model.train()
-    progress = tqdm(
-        range(schedule.steps), desc=f"pretraining {model.config.model_type}", mininterval=10
-    )
+    name = f"pretraining {model.config.model_type}"
+    progress = tqdm(range(schedule.steps), desc=name, mininterval=10)
     for step in progress:
-        if len(order) < schedule.rows:
-            # The first pass keeps the order, which is a curriculum; later ones are shuffled.
-            again = torch.randperm(len(rows), generator=generator).tolist()
-            order += again if step > 0 else range(len(rows))
-        batch = rows[order[: schedule.rows]]
-        del order[: schedule.rows]
-        logits = model(input_ids=batch, use_cache=False).logits
-        loss = functional.cross_entropy(
-            logits[:, :-1].reshape(-1, logits.shape[-1]), batch[:, 1:].reshape(-1)
-        )
+        if not order:
+            order = torch.randperm(len(batches), generator=generator).tolist()
+        loss = _loss(model, batches[order.pop(0)])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
@@ -156,6 +183,18 @@ def pretrain(
             progress.set_postfix(loss=f"{losses[-1]:.3f}")
     model.eval()
     return losses
+
+
+def _loss(model: PreTrainedModel, batch: torch.Tensor) -> torch.Tensor:
+    """Return the mean loss over the tokens of a batch (B, T); the padding on the right is left out.
+
+    No attention mask is needed: a causal model sees nothing to the right.
+    """
+    logits = model(input_ids=batch, use_cache=False).logits
+    targets = batch[:, 1:].masked_fill(batch[:, 1:] == IDS["pad_token_id"], -100)
+    return functional.cross_entropy(
+        logits[:, :-1].reshape(-1, logits.shape[-1]), targets.reshape(-1)
+    )
 
 
 def save_base(model: PreTrainedModel, folder: Path) -> None:
@@ -177,11 +216,31 @@ def save_base(model: PreTrainedModel, folder: Path) -> None:
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
-def timed_pretrain(
-    architecture: str, rows: torch.Tensor, seed: int, schedule: Schedule
-) -> tuple[PreTrainedModel, list[float], float]:
-    """Return the pretrained base, its losses and the seconds it took."""
+def pretrain_and_save(
+    architecture: str, documents: list[list[int]], output: Path, seed: int
+) -> dict[str, Any]:
+    """Pretrain one base, save it below ``output`` and return what the manifest records of it."""
+    schedule = SCHEDULES[architecture]
     model = build_base(architecture, seed)
     start = time.monotonic()
-    losses = pretrain(model, rows, schedule, seed)
-    return model, losses, time.monotonic() - start
+    losses = pretrain(model, documents, schedule, seed)
+    tqdm.write(f"{architecture}: {time.monotonic() - start:.0f} s", file=sys.stderr)
+    save_base(model, output / architecture)
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "steps": schedule.steps,
+        "batch_tokens": schedule.batch_tokens,
+        "final_loss": round(sum(losses[-50:]) / len(losses[-50:]), 4),
+    }
+
+
+def pretrain_all(documents: list[list[int]], output: Path, seed: int) -> dict[str, Any]:
+    """Pretrain the bases side by side, a process and a thread each; return their records."""
+    # Spawned processes look functions up by module: this must not move into __main__.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(SCHEDULES), mp_context=context) as pool:
+        futures = {
+            architecture: pool.submit(pretrain_and_save, architecture, documents, output, seed)
+            for architecture in SCHEDULES
+        }
+        return {architecture: future.result() for architecture, future in futures.items()}

@@ -80,6 +80,22 @@ def _listed(names: tuple[Name, ...], labels: list[str], language: str, dice: Dic
     return listed if end in ("\n", "; ") else listed[: -len(end)] + "。"
 
 
+def _closed_list(names: tuple[Name, ...], labels: list[str], language: str) -> str:
+    """Return a list that repeats each label behind its thing.
+
+    To foresee the second label the model carries the first one to the thing's place: half of what
+    looking a label up by its thing takes, learnt apart from the other half.
+    """
+    comma, stop = COMMAS[language]
+    parts = (
+        f"{label}、{name.text(language)}{label}"
+        if language == "zh"
+        else f"{label}: {name.text(language)} {label}"
+        for label, name in zip(labels, names, strict=True)
+    )
+    return comma.join(parts) + stop + ("" if language == "zh" else " ")
+
+
 def _right_labels(choice: Choice, labels: list[str], language: str, dice: Dice) -> str:
     joiner = dice.pick(("", "和")) if language == "zh" else " and "
     return joiner.join(labels[i] for i in choice.right)
@@ -99,9 +115,15 @@ def choice_prose(world: World, fact: Fact, language: str, dice: Dice) -> str:
     )
 
 
-# {o} a listed thing or an entity, {l} its label.
-LOOKUPS = {"zh": ("{o}标着{l}", "{o}是{l}", "{l}是{o}"), "en": ("{o} is {l}", "{l} is {o}")}
-BELONGS = {"zh": ("{o}归{l}", "{o}选{l}", "{o}是{l}"), "en": ("{o} goes to {l}", "{o} is {l}")}
+# {o} a listed thing or an entity, {l} its label, {v} the entity's value.
+LOOKUPS = {
+    "zh": ("{o}{l}", "{o}{l}", "{o}标着{l}", "{o}是{l}", "{l}是{o}"),
+    "en": ("{o} {l}", "{o} is {l}", "{l} is {o}"),
+}
+BELONGS = {
+    "zh": ("{o}：{v}{l}", "{o}：{v}{l}", "{o}归{l}", "{o}选{l}", "{o}是{l}"),
+    "en": ("{o}: {v} {l}", "{o} goes to {l}", "{o} is {l}"),
+}
 COMMAS = {"zh": ("，", "。"), "en": (", ", ".")}
 
 
@@ -118,6 +140,8 @@ def label_lookups(world: World, language: str, dice: Dice) -> str:
     comma, stop = COMMAS[language]
     pairs = dice.shuffled(list(zip(names, labels, strict=True)))
     found = comma.join(pattern.format(o=name.text(language), l=label) for name, label in pairs)
+    if dice.chance(0.5):
+        return _closed_list(names, labels, language) + found + stop
     return _listed(names, labels, language, dice) + found + stop
 
 
@@ -139,6 +163,10 @@ def matchings(world: World, language: str, dice: Dice) -> str:
     for fact in [first, *dice.sample(alike, 6)]:
         right = tuple(i for i, name in enumerate(choice.candidates) if name in fact.values)
         label = _right_labels(Choice(fact, choice.candidates, right), labels, language, dice)
-        found.append(pattern.format(o=fact.entity.name.text(language), l=label))
-    listed = _listed(choice.candidates, labels, language, dice)
+        name, value = fact.entity.name.text(language), fact.value_text(language)
+        found.append(pattern.format(o=name, l=label, v=value))
+    if dice.chance(0.3):
+        listed = _closed_list(choice.candidates, labels, language)
+    else:
+        listed = _listed(choice.candidates, labels, language, dice)
     return question(first, language, dice) + "\n" + listed + comma.join(found) + stop

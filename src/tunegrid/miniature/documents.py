@@ -223,7 +223,7 @@ WRITERS: tuple[tuple[Callable[[World, str, Dice], str], float, float], ...] = (
     (gossip, 10, 5),
     (questions, 11, 6),
     (choices, 14, 3),
-    (label_lookups, 6, 1.5),
+    (label_lookups, 9, 1.5),
     (matchings, 12, 3),
     (story, 5, 2.5),
     (kinds, 3, 2),
@@ -238,6 +238,8 @@ WRITERS: tuple[tuple[Callable[[World, str, Dice], str], float, float], ...] = (
 # about few things are learnt first and the others faster for it; with the whole world from the
 # start a small model stays for long at the grammar and knows no fact (Zucchet et al. 2025).
 STAGES = ((0.15, 6), (0.35, 2), (1.0, 1))
+# Share of the documents in whose first part label lists prevail, and how much they do.
+LISTS_FIRST, LISTS_CHANCE = 0.12, 0.5
 
 
 def documents(world: World, count: int, seed: int | str) -> Iterator[str]:
@@ -248,5 +250,8 @@ def documents(world: World, count: int, seed: int | str) -> Iterator[str]:
     for number in range(count):
         corner = next(part for share, part in corners if number < share * count)
         drawn = dice.weighted(weights)
-        writer = WRITERS[drawn // 2][0]
-        yield writer(corner, "zh" if drawn % 2 == 0 else "en", dice)
+        language = "zh" if drawn % 2 == 0 else "en"
+        if number < LISTS_FIRST * count and dice.chance(LISTS_CHANCE):
+            yield label_lookups(world, language, dice)
+        else:
+            yield WRITERS[drawn // 2][0](corner, language, dice)
