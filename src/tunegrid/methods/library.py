@@ -126,6 +126,8 @@ def attach_with(model: Any, options: Mapping[str, Any], computed: Mapping[str, A
     except (ImportError, NotImplementedError, TypeError, ValueError) as error:
         raise ConfigError(f"peft refuses the method {kind} with {plain}: {error}") from error
     _refuse_high_ranks(attached, kind, options)
+    if getattr(model, "is_loaded_in_8bit", False):
+        _forget_old_scales(attached)
     return Attached(model=attached, may_flatten=not config.is_prompt_learning)
 
 
@@ -145,15 +147,30 @@ def _keep_scales_of_int8() -> None:
     peft moves the weight to its own device before it dequantizes it, and the copy has no scales:
     the second forward pass fails. The state of the layer keeps them.
     """
+    from bitsandbytes.nn import Linear8bitLt
     from peft.tuners.lora import dora
     from peft.utils.integrations import dequantize_bnb_weight, dequantize_module_weight
 
     def dequantized(module: Any) -> Any:
-        if type(module).__name__ == "Linear8bitLt":
+        if isinstance(module, Linear8bitLt):
             return dequantize_bnb_weight(module.weight, state=module.state)
         return dequantize_module_weight(module)
 
     dora.dequantize_module_weight = dequantized
+
+
+def _forget_old_scales(model: Any) -> None:
+    """Drop the scales that 8-bit layers remember where OLoRA has given them new weights.
+
+    peft puts the scales of the weight it read into the layer's state and then replaces the weight;
+    a later dequantization would multiply the new codes with the old scales (65 % off).
+    """
+    from bitsandbytes.nn import Linear8bitLt
+
+    for module in model.modules():
+        # peft's own layers have the same name.
+        if isinstance(module, Linear8bitLt) and module.weight.SCB is not None:
+            module.state.CB = module.state.SCB = None
 
 
 _LOW_RANK = {"LORA": "r", "ADALORA": "init_r", "LOHA": "r", "MISS": "r", "RANDLORA": "r"}
