@@ -25,6 +25,7 @@ LAYERS = [
         "grid",
         "predicting",
         "imports",
+        "merging",
         "judging",
         "scoring",
         "harness_stage",

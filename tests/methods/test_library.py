@@ -62,7 +62,9 @@ def test_the_source_says_what_peft_itself_says():
     from peft import PeftType
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
-    assert set(method_names()) == {kind.value for kind in PEFT_TYPE_TO_CONFIG_MAPPING}
+    # Once it is imported, our own tuner is there as well.
+    found = {kind.value for kind in PEFT_TYPE_TO_CONFIG_MAPPING} - {"BOTTLENECK"}
+    assert set(method_names()) == found
     for name in method_names():
         config = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(name)]
         accepted = {field.name for field in dataclasses.fields(config) if field.init}
