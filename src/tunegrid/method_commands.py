@@ -170,5 +170,5 @@ def composed(conf: Path, model: str, method: str) -> CellConfig:
             raise ConfigError(f"conf/{group} has no {name!r}{suggestion(name, names)}")
         chosen[group] = OmegaConf.load(path)
     merged = OmegaConf.merge(OmegaConf.structured(CellConfig), chosen)
-    parts = {group: OmegaConf.to_object(merged[group]) for group in chosen}
+    parts: dict[str, Any] = {g: OmegaConf.to_object(getattr(merged, g)) for g in chosen}
     return CellConfig(**parts)

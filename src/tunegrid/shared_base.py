@@ -21,8 +21,6 @@ from tunegrid.lock import Lock
 from tunegrid.schema import CellConfig
 from tunegrid.store import RunDirectory
 
-LIBRARY = "tunegrid.methods.library.attach"
-
 
 def run_together(cells: Sequence[Cell], should_stop: Callable[[], bool]) -> int:
     """Predict and score for finished cells; return how often a base was loaded.
@@ -71,7 +69,7 @@ def grouped(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 def _is_prepared(config: CellConfig) -> bool:
     """Return whether the method has peft prepare a quantized base (32-bit norms)."""
-    return config.peft.function == LIBRARY
+    return config.peft.function is not None
 
 
 def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> list[str]:

@@ -91,7 +91,7 @@ def attach(
         ConfigError: an option out of range, or an architecture whose places are not known.
 
     """
-    options = {
+    options: dict[str, Any] = {
         "placement": placement,
         "bottleneck_size": bottleneck_size,
         "activation": activation,

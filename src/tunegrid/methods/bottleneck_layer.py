@@ -5,7 +5,7 @@ Owns: the arithmetic and the weights of one place. Where the places are is `bott
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -91,7 +91,8 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
 
     def _added(self, name: str, states: torch.Tensor) -> torch.Tensor:
         down, up = self.bottleneck_down[name], self.bottleneck_up[name]
-        own = self.bottleneck_dropout[name](states.to(down.weight.dtype))
+        weight = cast(torch.Tensor, down.weight)
+        own = self.bottleneck_dropout[name](states.to(weight.dtype))
         return (self.scaling[name] * up(self.activation[name](down(own)))).to(states.dtype)
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:

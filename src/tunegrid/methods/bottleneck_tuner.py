@@ -160,7 +160,7 @@ def _register() -> None:
     transformers asks the member for its value when it reads an adapter.
     """
     if NAME not in PeftType.__members__:
-        member = str.__new__(PeftType, NAME)
+        member: Any = str.__new__(PeftType, NAME)
         member._name_ = NAME
         member._value_ = NAME
         member._sort_order_ = len(PeftType._member_names_)

@@ -153,7 +153,8 @@ def _keep_scales_of_int8() -> None:
 
     def dequantized(module: Any) -> Any:
         if isinstance(module, Linear8bitLt):
-            return dequantize_bnb_weight(module.weight, state=module.state)
+            weight: Any = module.weight
+            return dequantize_bnb_weight(weight, state=module.state)
         return dequantize_module_weight(module)
 
     dora.dequantize_module_weight = dequantized
@@ -167,10 +168,11 @@ def _forget_old_scales(model: Any) -> None:
     """
     from bitsandbytes.nn import Linear8bitLt
 
-    for module in model.modules():
-        # peft's own layers have the same name.
-        if isinstance(module, Linear8bitLt) and module.weight.SCB is not None:
-            module.state.CB = module.state.SCB = None
+    # peft's own layers have the same name.
+    layers: list[Any] = [m for m in model.modules() if isinstance(m, Linear8bitLt)]
+    for layer in layers:
+        if layer.weight.SCB is not None:
+            layer.state.CB = layer.state.SCB = None
 
 
 _LOW_RANK = {"LORA": "r", "ADALORA": "init_r", "LOHA": "r", "MISS": "r", "RANDLORA": "r"}
@@ -184,11 +186,12 @@ def _refuse_high_ranks(model: Any, kind: str, options: Mapping[str, Any]) -> Non
         return
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    sizes = {
-        name: min(module.in_features, module.out_features)
+    layers: dict[str, Any] = {
+        name: module
         for name, module in model.named_modules()
         if isinstance(module, BaseTunerLayer) and hasattr(module, "in_features")
     }
+    sizes = {name: min(one.in_features, one.out_features) for name, one in layers.items()}
     low = {name.rpartition(".")[2]: size for name, size in sizes.items() if size < rank}
     if low:
         named = ", ".join(f"{name} ({size})" for name, size in sorted(low.items()))

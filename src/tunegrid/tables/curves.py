@@ -103,7 +103,7 @@ def draw(records: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     for record in records:
         curves.setdefault(record["label"], []).append(record)
     figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
-    colours = pyplot.get_cmap("tab10").colors
+    colours = [f"C{number}" for number in range(10)]
     for number, (label, curve) in enumerate(curves.items()):
         steps = [record["step"] for record in curve]
         colour = colours[number % len(colours)]
