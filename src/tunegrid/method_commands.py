@@ -78,17 +78,20 @@ def methods(options: argparse.Namespace) -> int:
 
 def merge(options: argparse.Namespace) -> int:
     """Merge one cell and print how far the merged model's logits are from the trained one's."""
-    from tunegrid import merging
+    from tunegrid import merging, pipeline
     from tunegrid.cli import find_run, print_json, print_table
     from tunegrid.reading import config_of
 
-    _quieten()
     run = find_run(options.results, options.cell)
-    report = merging.merge(config_of(run), run, options.directory, Dtype(options.dtype))
+    config = config_of(run)
+    _quieten()
+    pipeline.prepare_process(config)
+    report = merging.merge(config, run, options.directory, Dtype(options.dtype))
     if options.json:
         print_json([report])
     else:
-        print_table([report], tuple(name for name in report if name not in ("cell", "directory")))
+        facts = [{"fact": name, "value": value} for name, value in report.items()]
+        print_table(facts, ("fact", "value"))
     print(f"{report['directory']} loads with plain from_pretrained", file=sys.stderr)
     return 0
 

@@ -155,11 +155,12 @@ class GridSweeper(Sweeper):
         return self.hydra_context.config_loader
 
     def _report(self, cells: list[Cell]) -> None:
-        from tunegrid.tables.show import print_runs
+        from tunegrid.tables.show import print_comparison, print_runs
 
         directories = dict.fromkeys(os.fspath(cell.directory) for cell in cells)
         runs = [RunDirectory(Path(path)) for path in directories]
         print_runs(run_rows([run for run in runs if run.has("cell.json")]), len(runs))
+        print_comparison(runs)
 
 
 def _plain(value: Any) -> Any:

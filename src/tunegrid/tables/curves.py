@@ -11,9 +11,9 @@ from typing import Any
 
 from tunegrid import store
 from tunegrid.store import RunDirectory
+from tunegrid.tables.labels import labelled
 
 COLUMNS = ("train_id", "label", "method", "step", "loss", "smoothed_loss", "learning_rate")
-_NAMING = ("model", "peft", "quantization", "data", "prompt", "train")
 SMOOTHING = 0.9
 """Share of the running mean that a step keeps; the figure's faint lines are unsmoothed."""
 _STYLES = ("-", "--", ":", "-.")
@@ -31,7 +31,7 @@ def rows(runs: Iterable[RunDirectory], order: Sequence[str] = ()) -> list[dict[s
     """
     trained = [run for run in runs if run.has(store.CURVE)]
     configs = {run.path.name: run.read(store.CELL)["config"] for run in trained}
-    labels = _labels(configs)
+    labels = labelled(configs)
     position = {name: number for number, name in enumerate(order)}
 
     def key(run: RunDirectory) -> tuple[int, str]:
@@ -60,29 +60,6 @@ def _rows(
             "smoothed_loss": smoothed,
             "learning_rate": record["learning_rate"],
         }
-
-
-def _labels(configs: dict[str, Any]) -> dict[str, str]:
-    """Return each run's label: its method, and the other choices in which the runs differ."""
-    choices = {
-        name: [config[group]["name"] for group in _NAMING] + [f"seed {config['seed']}"]
-        for name, config in configs.items()
-    }
-    differing = [
-        place
-        for place in range(len(_NAMING) + 1)
-        if len({words[place] for words in choices.values()}) > 1 and place != 1
-    ]
-    labels = {
-        name: ", ".join([words[1], *(words[place] for place in differing)])
-        for name, words in choices.items()
-    }
-    # Settings without a name of their own can differ too; then the hash tells runs apart.
-    repeated = {label for label in labels.values() if list(labels.values()).count(label) > 1}
-    return {
-        name: f"{label} {name.rpartition('-')[2][:4]}" if label in repeated else label
-        for name, label in labels.items()
-    }
 
 
 def draw(records: Sequence[dict[str, Any]], path: Path, title: str) -> None:

@@ -6,6 +6,7 @@ Owns: the look of tables in a terminal. Knows nothing of how rows are made.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from rich.table import Table
 from tunegrid import store
 from tunegrid.schema import Stage
 from tunegrid.store import RunDirectory
-from tunegrid.tables import rows
+from tunegrid.tables import comparison, rows
 
 UNTABLED = ("unparsed", "right", "accuracy_of_subjects")
 """Left to metrics.csv, where each has a row: a table holds one unit."""
@@ -64,6 +65,38 @@ def print_runs(run_rows: list[dict[str, Any]], expected: int) -> None:
     counts["not started"] = expected - len(run_rows)
     parts = [f"{number} {status}" for status, number in counts.items() if number]
     console.print(f"{expected} cells: {', '.join(parts)}")
+
+
+def print_comparison(runs: Iterable[RunDirectory]) -> None:
+    """Print cells side by side: parameters, loss, and each benchmark's average with its error."""
+    benchmarks, found = comparison.rows(runs)
+    if len(found) < 2:
+        return
+    table = Table(title="Comparison", title_justify="left", header_style="bold", title_style="bold")
+    table.add_column("cell", overflow="fold")
+    for column in ("trained", "loss", *benchmarks):
+        table.add_column(column, justify="right")
+    for row in found:
+        averages = [row.get(name) for name in benchmarks]
+        table.add_row(
+            row["cell"] + (" *" if row["suspect"] else ""),
+            f"{row['trainable_parameters']:,}",
+            _number(row["loss"]),
+            *(_with_error(pair) for pair in averages),
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        "  Averages with standard errors; loss of the last tenth of the steps."
+        + (" * suspect" if any(row["suspect"] for row in found) else ""),
+        style="dim",
+    )
+
+
+def _with_error(pair: tuple[float | None, float | None] | None) -> str:
+    if pair is None or pair[0] is None:
+        return "–"
+    return f"{pair[0]:.1f}" + ("" if pair[1] is None else f" ± {pair[1]:.1f}")
 
 
 def results_table(summary: dict[str, Any]) -> Table:
