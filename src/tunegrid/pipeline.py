@@ -34,6 +34,7 @@ from tunegrid.store import RunDirectory
 from tunegrid.tracking import Tracker
 
 ShouldStop = Callable[[], bool]
+TINY_PARAMETERS = 20_000_000
 
 
 def is_finished(cell: Cell) -> bool:
@@ -222,7 +223,20 @@ class Models:
             device=self.config.runtime.device,
             attention=self.config.runtime.attention,
         )
+        _choose_threads(self.config, model)
         return model
+
+
+def _choose_threads(config: CellConfig, model: Any) -> None:
+    """Compute tiny bases in one thread, unless the user says otherwise.
+
+    Their matrices are too small to share: a second thread gains little on an idle machine, and
+    beside other work the two wait for each other (docs/findings.md: 10 to 65 times slower).
+    """
+    import torch
+
+    if config.runtime.threads is None and model.num_parameters() < TINY_PARAMETERS:
+        torch.set_num_threads(1)
 
 
 def _train(

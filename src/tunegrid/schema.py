@@ -292,7 +292,7 @@ class RuntimeConfig:
     results: str = "results"
     device: Device = Device.auto
     threads: int | None = None
-    """CPU threads; None takes all cores the process may use."""
+    """CPU threads; None takes all cores, and one for bases of fewer than 20 million parameters."""
     micro_batch_tokens: int = 2048
     """Padded tokens a forward and backward pass may hold."""
     generation_batch_tokens: int = 8192
