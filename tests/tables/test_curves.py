@@ -98,3 +98,16 @@ def test_the_best_rate_of_a_method_is_the_one_with_the_lowest_validation_loss(tm
     best = {key for key, row in found.items() if row["best"]}
     # Runs of another length are compared with each other alone.
     assert best == {("lora", 0.01, 2), ("vera", 0.01, 2), ("vera", 0.1, 3)}
+
+
+def test_the_rate_that_is_used_tells_runs_apart():
+    from tunegrid.tables.labels import labelled
+
+    groups = ("model", "quantization", "data", "prompt")
+    config = {group: {"name": group} for group in groups} | {
+        "train": {"name": "mini", "learning_rate": 0.003},
+        "peft": {"name": "lora", "learning_rate": None},
+        "seed": 0,
+    }
+    own = config | {"peft": {"name": "lora", "learning_rate": 0.01}}
+    assert labelled({"a": config, "b": own}) == {"a": "lora, rate 0.003", "b": "lora, rate 0.01"}

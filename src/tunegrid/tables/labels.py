@@ -18,17 +18,15 @@ def labelled(configs: Mapping[str, Any]) -> dict[str, str]:
         configs: the settings of each run, as its cell.json has them, by train_id.
 
     """
-    choices = {
-        name: [config[group]["name"] for group in _NAMING] + [f"seed {config['seed']}"]
-        for name, config in configs.items()
-    }
+    choices = {name: _choices(config) for name, config in configs.items()}
+    method = _NAMING.index("peft")
     differing = [
         place
-        for place in range(len(_NAMING) + 1)
-        if len({words[place] for words in choices.values()}) > 1 and place != 1
+        for place in range(len(_NAMING) + 2)
+        if len({words[place] for words in choices.values()}) > 1 and place != method
     ]
     labels = {
-        name: ", ".join([words[1], *(words[place] for place in differing)])
+        name: ", ".join([words[method], *(words[place] for place in differing)])
         for name, words in choices.items()
     }
     # Settings without a name of their own can differ too; then the hash tells runs apart.
@@ -37,3 +35,11 @@ def labelled(configs: Mapping[str, Any]) -> dict[str, str]:
         name: f"{label} {name.rpartition('-')[2][:4]}" if label in repeated else label
         for name, label in labels.items()
     }
+
+
+def _choices(config: Mapping[str, Any]) -> list[str]:
+    """Return what a run may be told apart by: its groups' choices, its learning rate, its seed."""
+    own = config["peft"].get("learning_rate")
+    rate = config["train"].get("learning_rate") if own is None else own
+    named = [config[group]["name"] for group in _NAMING]
+    return [*named, f"rate {rate:g}" if rate is not None else "", f"seed {config['seed']}"]
