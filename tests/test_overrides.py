@@ -74,6 +74,7 @@ def test_a_choice_of_an_added_directory_is_known(conf: Path, tmp_path: Path) -> 
     (tmp_path / "peft" / "mine.yaml").write_text("name: mine\n")
     words = ["-cd", str(tmp_path), "peft=mine"]
     assert checked(words, conf) == words
+    assert checked([f"--config-dir={tmp_path}", "peft=mine"], conf)[1] == "peft=mine"
     with pytest.raises(ConfigError, match="no choice 'mine'"):
         checked(words[2:], conf)
 

@@ -82,6 +82,7 @@ def test_a_sound_cell_has_no_problems(config: CellConfig) -> None:
         ("runtime.micro_batch_tokens", 0, "give 1 or more"),
         ("model.revision", "main", "a directory has no revisions"),
         ("seed", -1, "seed is -1"),
+        ("seed", 2**32, "from 0 to 4294967295"),
         ("prompt.without_input", "no field", "{instruction}"),
     ],
 )

@@ -53,6 +53,13 @@ def test_a_line_cut_off_by_a_kill_is_left_out(run: RunDirectory) -> None:
     assert run.read_lines("curve.jsonl") == [{"step": 1}]
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c", "\r"])
+def test_a_record_may_hold_any_line_separator(run: RunDirectory, mark: str) -> None:
+    """A model may write them; JSON leaves most of them as they are."""
+    run.write_lines("answers.jsonl", [{"text": f"a{mark}b"}, {"text": "c"}])
+    assert run.read_lines("answers.jsonl") == [{"text": f"a{mark}b"}, {"text": "c"}]
+
+
 def test_a_broken_line_before_the_last_is_refused(run: RunDirectory) -> None:
     (run.path / "curve.jsonl").write_text('{"step": 1\n{"step": 2}\n')
     with pytest.raises(StoreError, match="line 1 is no JSON"):

@@ -1,6 +1,6 @@
 """Composed configuration to typed, checked cell with its identity.
 
-Owns: the step from OmegaConf to plain dataclasses, Part of the edge:
+Owns: the step from OmegaConf to plain dataclasses. Part of the edge:
 imports OmegaConf, never torch.
 """
 

@@ -106,7 +106,8 @@ def _end(sender: Connection, action: Callable[[StopRequest], None], where: Path)
         sender.send(f"out of memory: {error}")
     except Exception as error:
         code = FAILED
-        sender.send(f"{type(error).__name__}: {error}\nThe traceback is in {where}")
+        hint = f"\nThe traceback is in {where}" if os.path.exists(where) else ""
+        sender.send(f"{type(error).__name__}: {error}{hint}")
     sender.close()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -127,7 +128,10 @@ def check_architectures(sender: Connection, cells: list[Cell]) -> None:
     for cell in cells:
         seen = preflight.architecture_key(cell.config)
         if seen not in known:
-            known[seen] = preflight.architecture_problems(cell.config)
+            try:
+                known[seen] = preflight.architecture_problems(cell.config)
+            except Exception as error:
+                known[seen] = [f"{type(error).__name__}: {error}"]
         refused += [f"[{cell.train_id}] {problem}" for problem in known[seen]]
     if refused:
         sender.send(all_problems("cells cannot be run; nothing was started", refused))

@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
 
 def tables(options: argparse.Namespace) -> int:
     """Write metrics.csv and runs.csv under results/tables and print the measurements."""
-    runs = all_runs(options.results)
+    runs, damaged = rows.readable(all_runs(options.results))
     metrics, per_run = rows.metric_rows(runs), rows.run_rows(runs)
     directory = options.results / "tables"
     rows.write_csv(metrics, rows.METRIC_COLUMNS, directory / "metrics.csv")
@@ -88,18 +88,26 @@ def tables(options: argparse.Namespace) -> int:
         f"{directory / 'metrics.csv'}\n{directory / 'runs.csv'}",
         file=sys.stderr,
     )
-    return 0
+    return _said(damaged)
 
 
 def status(options: argparse.Namespace) -> int:
     """Print one row a cell with how far it is."""
-    per_run = rows.run_rows(all_runs(options.results))
+    runs, damaged = rows.readable(all_runs(options.results))
+    per_run = rows.run_rows(runs)
     if options.json:
         print_json(per_run)
     else:
         columns = ("train_id", "status", "steps", "final_loss", "tokens_per_second", "suspect")
         print_table(per_run, (*columns, "error"))
-    return 0
+    return _said(damaged)
+
+
+def _said(damaged: Sequence[tuple[RunDirectory, str]]) -> int:
+    """Name the runs that could not be read; return the exit code."""
+    for run, what in damaged:
+        print(f"{run.path} cannot be read and was left out: {what}", file=sys.stderr)
+    return 1 if damaged else 0
 
 
 def diff(options: argparse.Namespace) -> int:
@@ -185,7 +193,7 @@ def print_table(records: Rows, columns: Sequence[str]) -> None:
         table.add_column(column, justify="right" if number else "left")
     for record in records:
         table.add_row(*(_cell(record[column]) for column in columns))
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 def _cell(value: Any) -> str:

@@ -55,6 +55,9 @@ def resolve_paths(config: CellConfig, places: Sequence[Path]) -> list[str]:
 
     def absolute(path: str, setting: str, how: str) -> str:
         found = find(path, places)
+        if found is not None and found.is_dir() and setting.startswith("data."):
+            problems.append(f"{setting}: {path!r} is a directory; name the files in it")
+            return path
         if found is None:
             looked = " and ".join(str(place) for place in dict.fromkeys(places))
             problems.append(f"{setting}: nothing lies at {path!r} (looked in {looked}). {how}")

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+import traceback
 from pathlib import Path
 
 import hydra
+import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -19,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tunegrid import cell as cells
 from tunegrid import launch, overrides
-from tunegrid.errors import ConfigError, TunegridError
+from tunegrid.errors import ConfigError, StoreError, TunegridError
 from tunegrid.identity import Cell
 from tunegrid.schema import CellConfig
 from tunegrid.wiring import suggestion
@@ -54,6 +56,9 @@ def main(project: Path) -> None:
             code = run_composed(composed, project)
         except (TunegridError, OmegaConfBaseException) as error:
             code = shown(error)
+        except Exception:
+            traceback.print_exc()
+            code = EXIT_FAILED
         worst[0] = max(worst[0], code)
         return code
 
@@ -64,6 +69,17 @@ def main(project: Path) -> None:
         )()
     except (TunegridError, HydraException, OmegaConfBaseException) as error:
         sys.exit(shown(error))
+    except yaml.YAMLError as error:
+        sys.exit(shown(ConfigError(f"a configuration file is no YAML: {error}")))
+    except OSError as error:
+        sys.exit(
+            shown(
+                StoreError(
+                    f"{error}. Nothing was started. Free space or fix the permissions, or choose "
+                    "another place with runtime.results=<directory>"
+                )
+            )
+        )
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(worst[0])

@@ -35,12 +35,11 @@ def training_reasons(report: Mapping[str, float]) -> list[str]:
     return reasons
 
 
-def answer_reasons(answers: Sequence[str], base_answers: Sequence[str] | None = None) -> list[str]:
+def answer_reasons(answers: Sequence[str]) -> list[str]:
     """Return what speaks against a set of answers.
 
     Args:
         answers: one per item.
-        base_answers: the untuned base's answers to the same prompts, where they are known.
     """
     if len(answers) < FEWEST_ITEMS:
         return []
@@ -51,8 +50,6 @@ def answer_reasons(answers: Sequence[str], base_answers: Sequence[str] | None = 
     text, count = Counter(answer.strip() for answer in answers).most_common(1)[0]
     if text and count >= ONE_ANSWER_SHARE * len(answers):
         reasons.append(f"{count} of {len(answers)} answers are {text[:20]!r}")
-    if base_answers is not None and list(answers) == list(base_answers):
-        reasons.append("every answer equals the untuned base's: the adapter has no effect")
     return reasons
 
 

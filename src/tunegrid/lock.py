@@ -117,7 +117,8 @@ class Lock:
             try:
                 os.utime(self.path)
             except OSError:
-                return
+                # A file server may be away for a moment; the next beat tries again.
+                continue
 
 
 def owner(path: Path) -> dict[str, Any]:

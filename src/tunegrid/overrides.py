@@ -89,6 +89,9 @@ def _config_directories(arguments: Sequence[str], conf: Path) -> list[Path]:
     for flag, value in itertools.pairwise(arguments):
         if flag in ("--config-dir", "-cd"):
             found.append(Path(value))
+    for word in arguments:
+        if word.startswith("--config-dir="):
+            found.append(Path(word.partition("=")[2]))
     return found
 
 

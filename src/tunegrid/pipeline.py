@@ -45,7 +45,11 @@ def is_finished(cell: Cell) -> bool:
     wanted = [asked.score_id for asked in asked_of(cell)]
     if cell.config.stage is not Stage.train and cell.config.eval.tasks:
         wanted.append(harness_stage.score_id(cell))
-    return bool(run.read(store.RESULTS)["scores"] == wanted) and not run.has(store.FAILED)
+    return (
+        not run.has(store.FAILED)
+        and store.finished_scores(run) == wanted
+        and all(run.has(f"{store.SCORES}/{name}.json") for name in wanted)
+    )
 
 
 def run(cell: Cell, should_stop: ShouldStop) -> None:
@@ -89,6 +93,8 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
             # Without results.json the cell counts as incomplete, and is not failed either.
             raise StageError("\n".join(incomplete))
         run_directory.write(store.RESULTS, {"scores": scored})
+        # A note of a process that was killed belongs to no stage that could remove it.
+        run_directory.remove(store.FAILED)
 
 
 def prepare_process(config: CellConfig) -> None:

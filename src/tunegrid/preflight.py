@@ -251,8 +251,8 @@ def _runtime(config: CellConfig) -> Iterator[str]:
     ):
         if count is not None and count < 1:
             yield f"runtime.{name} is {count}; give 1 or more"
-    if config.seed < 0:
-        yield f"seed is {config.seed}; give 0 or more"
+    if not 0 <= config.seed < 2**32:
+        yield f"seed is {config.seed}; give a number from 0 to {2**32 - 1}"
 
 
 def _wired(

@@ -61,7 +61,7 @@ def print_examples(examples: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     for example in examples:
         trained = sum(token["trained"] for token in example["tokens"])
         console.rule(

@@ -5,7 +5,6 @@ Owns: scores/<id>.jsonl and its summary. Knows nothing of models that answer.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +29,11 @@ class Names:
     prediction_id: str
     score_id: str
     judge: str
+    settings: str = ""
+    """Hash of how was decoded and judged: scores are compared only where it is the same. Empty
+    for answers made elsewhere."""
+    base_prediction: str = ""
+    """Where the untuned base's answers to the same prompts lie, if they were ever made."""
 
 
 def score(
@@ -56,13 +60,12 @@ def score(
     rated = rate(run_directory, asked.benchmark, answers, judge, asked.judge_identity, should_stop)
     names = Names(
         asked.name, asked.benchmark.version, asked.protocol, asked.prediction_id,
-        asked.score_id, asked.judge_name,
+        asked.score_id, asked.judge_name, _settings(cell, asked), _base_prediction(cell, asked),
     )  # fmt: skip
-    base_answers = _base_answers(cell, asked)
     return write(
         run_directory, names, asked.benchmark, answers, rated,
         note="" if judge is None else judge.description,
-        suspects=gates.answer_reasons(answers, base_answers),
+        suspects=gates.answer_reasons(answers),
     )  # fmt: skip
 
 
@@ -156,13 +159,28 @@ def incomplete_message(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _base_answers(cell: Cell, asked: Asked) -> list[str] | None:
-    """Return what the untuned base answered to the same prompts, where that was ever run."""
+def _settings(cell: Cell, asked: Asked) -> str:
+    """Return the hash of how answers were made and judged, whatever cell made them."""
+    config = cell.config
+    decoding = asdict(config.eval.decoding) | {"seed": config.seed}
+    if not config.eval.decoding.sample:
+        decoding.pop("seed")
+    generated = asked.protocol == GENERATION
+    return identity.short_hash(
+        {
+            "decoding": decoding if generated else None,
+            "max_new_tokens": asked.max_new_tokens if generated else None,
+            "suffix": config.eval.prompt_suffix,
+            "judge": dict(asked.judge_identity),
+            "options": asked.settings.options,
+        }
+    )
+
+
+def _base_prediction(cell: Cell, asked: Asked) -> str:
+    """Return where the untuned base's answers to the same prompts would lie, under runs/."""
     if cell.config.peft.function is None:
-        return None
+        return ""
     base = identity.untuned(cell)
     name = evaluation.prediction_name(cell.config, base.train_id, asked)
-    path = base.directory / store.PREDICTIONS / f"{name}.jsonl"
-    if not os.path.exists(path):
-        return None
-    return [answer_in(cell, asked.protocol, record) for record in store.read_json_lines(path)]
+    return f"{base.train_id}/{store.PREDICTIONS}/{name}.jsonl"

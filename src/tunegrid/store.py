@@ -170,6 +170,18 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a file of ours.
+
+    Raises:
+        StoreError: it cannot be read, or is no UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read {path}: {error}") from error
+
+
 def read_json_lines(path: Path) -> Iterator[Any]:
     """Yield the records of a JSON lines file, leaving out a last line that was cut off.
 
@@ -178,14 +190,24 @@ def read_json_lines(path: Path) -> Iterator[Any]:
     """
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    for number, line in enumerate(lines, start=1):
+    # Not `splitlines`: answers may hold U+2028 and its kin, which JSON leaves as they are.
+    *lines, last = read_text(path).split("\n")
+    for number, line in enumerate([*lines, *filter(None, [last])], start=1):
         try:
             yield json.loads(line)
         except ValueError as error:
-            if number == len(lines) and not line.endswith("\n"):
+            if number > len(lines):
                 return
             raise StoreError(f"{path}, line {number} is no JSON: {line[:80]!r}") from error
+
+
+def finished_scores(run: RunDirectory) -> list[str] | None:
+    """Return the scores the last command asked for, or None when it did not end."""
+    try:
+        scores = run.read(RESULTS)["scores"] if run.has(RESULTS) else None
+    except (StoreError, KeyError, TypeError):
+        return None
+    return scores if isinstance(scores, list) else None
 
 
 def finished_runs(results: Path) -> list[RunDirectory]:

@@ -30,7 +30,7 @@ def suggestion(name: str, accepted: Iterable[str]) -> str:
     names = sorted(accepted)
     close = nearest(name, names)
     hint = f"; did you mean {close!r}?" if close else ""
-    return f"{hint} Accepted: {', '.join(names) if names else 'nothing'}."
+    return f"{hint or '.'} Accepted: {', '.join(names) if names else 'nothing'}."
 
 
 def find_function(dotted: str) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ import pytest
 from tunegrid import cli, store
 from tunegrid.lock import Lock
 from tunegrid.store import RunDirectory
-from tunegrid.tables import compare, rows
+from tunegrid.tables import compare, rows, show
 
 
 def make_run(results: Path, name: str, seed: int = 0, method: str = "lora") -> RunDirectory:
@@ -74,7 +74,11 @@ def test_a_base_without_method_has_no_data_and_no_seed(tmp_path: Path) -> None:
 def test_status_follows_the_files(tmp_path: Path) -> None:
     run = make_run(tmp_path, "a")
     assert rows.status(run) == "incomplete"
-    run.write(store.RESULTS, {"scores": []})
+    run.write(store.RESULTS, {"scores": ["quiz-1"]})
+    assert rows.status(run) == "incomplete", "it was never trained"
+    run.write(store.TRAINED, {"steps": 1})
+    assert rows.status(run) == "incomplete", "its scores are gone"
+    add_scores(run, {"1": 1.0})
     assert rows.status(run) == "done"
     run.write(store.FAILED, {"stage": "train", "error": "ValueError: no\nmore", "traceback": ""})
     assert rows.status(run) == "failed"
@@ -117,6 +121,57 @@ def test_differences_are_paired_on_common_items(tmp_path: Path) -> None:
     assert everything["difference"] == 50.0
     assert everything["standard_error"] == pytest.approx(50.0)
     assert compare.setting_rows(first, second) == [{"setting": "seed", "first": 0, "second": 1}]
+
+
+def test_scores_of_other_decodings_are_not_compared(tmp_path: Path) -> None:
+    first, second = make_run(tmp_path, "a"), make_run(tmp_path, "b", seed=1)
+    add_scores(first, {"1": 0.0, "2": 0.0})
+    add_scores(second, {"1": 1.0, "2": 0.0})
+    for run, settings in ((first, "greedy"), (second, "beams")):
+        run.write("scores/quiz-1.json", run.read("scores/quiz-1.json") | {"settings": settings})
+    assert compare.score_rows(first, second) == []
+    second.write("scores/quiz-1.json", second.read("scores/quiz-1.json") | {"settings": "greedy"})
+    assert compare.score_rows(first, second)[0]["difference"] == 50.0
+
+
+def test_answers_that_equal_the_bases_are_suspect_whenever_the_base_is_run(tmp_path: Path) -> None:
+    run, base = make_run(tmp_path, "a"), make_run(tmp_path, "base", method="none")
+    add_scores(run, {"1": 1.0})
+    told = {"prediction_id": "p", "base_prediction": "base/predictions/q.jsonl"}
+    run.write("scores/quiz-1.json", run.read("scores/quiz-1.json") | told)
+    run.write_lines("predictions/p.jsonl", [{"text": "same"}])
+    assert rows.suspects(run) == []
+    base.write_lines("predictions/q.jsonl", [{"text": "same"}])
+    assert rows.suspects(run) == [
+        "quiz: every answer equals the untuned base's: the adapter has no effect"
+    ]
+    base.write_lines("predictions/q.jsonl", [{"text": "another"}])
+    assert rows.suspects(run) == []
+
+
+def test_a_damaged_run_is_named_and_the_others_keep_their_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_scores(make_run(tmp_path, "a"), {"1": 1.0})
+    make_run(tmp_path, "b").write(store.CELL, {})
+    (make_run(tmp_path, "c").path / store.CELL).write_text("no json")
+    assert command(tmp_path, "tables") == 1
+    printed = capsys.readouterr()
+    assert "runs/b cannot be read and was left out" in printed.err
+    assert "runs/c cannot be read and was left out" in printed.err
+    assert "1 measurements" in printed.err
+
+
+def test_markup_in_names_and_answers_is_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path, "a")
+    add_scores(run, {"1": 1.0})
+    summary = run.read("scores/quiz-1.json") | {"suspect": ["answers are '[/b]'"], "note": "[/x]"}
+    run.write("scores/quiz-1.json", summary)
+    run.write(store.RESULTS, {"scores": ["quiz-1"]})
+    show.print_cell(run)
+    assert "answers are '[/b]'" in capsys.readouterr().out
 
 
 def command(tmp_path: Path, *words: str) -> Any:

@@ -22,6 +22,7 @@ from tunegrid import grid, launch
 from tunegrid.entry import composed_cell, explained
 from tunegrid.errors import ConfigError, all_problems
 from tunegrid.identity import Cell
+from tunegrid.schema import Stage
 from tunegrid.store import RunDirectory
 from tunegrid.tables.rows import run_rows
 
@@ -85,6 +86,10 @@ class GridSweeper(Sweeper):
         """
         cells = self._checked(self._expanded(arguments))
         waiting = [(words, cell) for words, cell in cells if not launch.is_finished(cell)]
+        if all(cell.config.stage is Stage.check for _, cell in cells):
+            launch.check_architectures([cell for _, cell in cells])
+            print(f"{len(cells)} cells can be run; nothing was started.", file=sys.stderr)
+            return []
         done = len(cells) - len(waiting)
         print(
             f"{len(cells)} cells, {done} of them done already, {len(waiting)} to run",

@@ -34,15 +34,18 @@ def setting_rows(first: RunDirectory, second: RunDirectory) -> list[dict[str, An
 def score_rows(first: RunDirectory, second: RunDirectory) -> list[dict[str, Any]]:
     """Return the paired difference (second minus first) per benchmark and category.
 
-    The mean is taken over the items that both cells have a score for, each item counting once,
-    in per cent; its standard error is that of the mean of the items' differences.
+    Scorings whose decoding or judge differ are not compared. The mean is taken over the items that
+    both cells have a score for, each item counting once, in per cent; its standard error is that
+    of the mean of the items' differences.
     """
-    right = {_key(summary): summary for summary in score_summaries(second)}
+    right = score_summaries(second)
     rows = []
     for summary in score_summaries(first):
-        other = right.get(_key(summary))
-        if other is None:
+        others = [other for other in right if _are_comparable(summary, other)]
+        # Several scorings made elsewhere may fit: which one is meant cannot be known.
+        if len(others) != 1:
             continue
+        other = others[0]
         left_scores = _scores(first, summary)
         right_scores = _scores(second, other)
         for category in ["all items", *dict.fromkeys(c for c, _ in left_scores.values())]:
@@ -88,9 +91,14 @@ def _scores(run: RunDirectory, summary: Mapping[str, Any]) -> dict[str, tuple[st
     }
 
 
-def _key(summary: Mapping[str, Any]) -> tuple[str, ...]:
-    protocol = summary.get("protocol", "generation")
-    return (summary["benchmark"], summary["version"], protocol, summary["judge"])
+def _are_comparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Return whether two scorings rate answers to the same items, made and judged the same way.
+
+    How answers from elsewhere were decoded is not known; they are compared with any.
+    """
+    same = all(first.get(k) == second.get(k) for k in ("benchmark", "version", "judge", "protocol"))
+    settings = {first.get("settings", ""), second.get("settings", "")}
+    return same and (len(settings) == 1 or "" in settings)
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

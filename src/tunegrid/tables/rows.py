@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid import store
+from tunegrid.errors import StoreError
 from tunegrid.lock import is_alive, owner
 from tunegrid.store import RunDirectory
 
@@ -26,6 +27,26 @@ RUN_COLUMNS = (
     "truncated", "steps", "seconds", "tokens_per_second", "peak_memory_bytes", "first_loss",
     "final_loss", "hardware", "commit", "error",
 )  # fmt: skip
+
+
+def readable(
+    runs: Iterable[RunDirectory],
+) -> tuple[list[RunDirectory], list[tuple[RunDirectory, str]]]:
+    """Return the runs whose files can be read, and the others with what is wrong with them.
+
+    A damaged run is named and left out; it does not keep the others from their tables.
+    """
+    good, broken = [], []
+    for run in runs:
+        try:
+            metric_rows([run])
+            run_rows([run])
+        except (StoreError, KeyError, TypeError, AttributeError) as error:
+            what = str(error) if isinstance(error, StoreError) else f"a file lacks {error}"
+            broken.append((run, what))
+        else:
+            good.append(run)
+    return good, broken
 
 
 def metric_rows(runs: Iterable[RunDirectory]) -> list[dict[str, Any]]:
@@ -68,7 +89,10 @@ def status(run: RunDirectory) -> str:
         return "running"
     if run.has(store.FAILED):
         return "failed"
-    return "done" if run.has(store.RESULTS) else "incomplete"
+    scores = store.finished_scores(run)
+    there = scores is not None and all(run.has(f"{store.SCORES}/{name}.json") for name in scores)
+    trained = run.has(store.TRAINED) or _words(run).get("seed") is None
+    return "done" if there and trained else "incomplete"
 
 
 def _run_row(run: RunDirectory) -> dict[str, Any]:
@@ -129,8 +153,29 @@ def suspects(run: RunDirectory) -> list[str]:
     """Return why the cell is not to be trusted (rule 5), empty when nothing speaks against it."""
     reasons = list(_read_if_there(run, store.TRAINED).get("suspect", []))
     for summary in score_summaries(run):
-        reasons += [f"{summary['benchmark']}: {reason}" for reason in summary.get("suspect", [])]
+        own = list(summary.get("suspect", []))
+        if _equals_base(run, summary):
+            own.append("every answer equals the untuned base's: the adapter has no effect")
+        reasons += [f"{summary['benchmark']}: {reason}" for reason in own]
     return reasons
+
+
+def _equals_base(run: RunDirectory, summary: dict[str, Any]) -> bool:
+    """Return whether every answer is the untuned base's, as far as that base was ever asked.
+
+    Looked up when rows are made: the base may be run after the cell.
+    """
+    base = summary.get("base_prediction")
+    own = run.path / store.PREDICTIONS / f"{summary.get('prediction_id')}.jsonl"
+    theirs = run.path.parent / base if base else None
+    if theirs is None or not theirs.exists() or not own.exists():
+        return False
+
+    def said(path: Path) -> list[Any]:
+        records = store.read_json_lines(path)
+        return [record.get("text", record.get("likelihoods")) for record in records]
+
+    return said(own) == said(theirs)
 
 
 def _read_if_there(run: RunDirectory, name: str) -> dict[str, Any]:

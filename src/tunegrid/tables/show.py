@@ -23,7 +23,7 @@ UNTABLED = ("unparsed", "right", "accuracy_of_subjects")
 
 def print_cell(run: RunDirectory, stage: Stage = Stage.all) -> None:
     """Print the results that the last command asked for, then where everything lies."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if stage is Stage.check:
         console.print(f"{run.path.name} can be run; nothing was started.")
         return
@@ -44,7 +44,7 @@ def print_cell(run: RunDirectory, stage: Stage = Stage.all) -> None:
 
 def print_runs(run_rows: list[dict[str, Any]], expected: int) -> None:
     """Print one line a run with how it ended, and how many there should be."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     table = Table(header_style="bold")
     for column in ("cell", "status"):
         table.add_column(column, overflow="fold")
@@ -84,7 +84,7 @@ def print_comparison(runs: Iterable[RunDirectory]) -> None:
             _number(row["loss"]),
             *(_with_error(pair) for pair in averages),
         )
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print(table)
     console.print(
         "  Averages with standard errors; loss of the last tenth of the steps."
