@@ -27,7 +27,6 @@ format: $(DEVELOPING)
 
 lint: $(DEVELOPING)  ## style, imports, docstrings, security
 	$(BIN)/ruff check .
-	$(BIN)/interrogate -c pyproject.toml
 
 types: $(DEVELOPING)
 	$(BIN)/mypy
