@@ -58,6 +58,25 @@ def test_nothing_starts_when_one_cell_cannot_be_run(project: Path, tmp_path: Pat
     assert not list(tmp_path.glob("results/runs/*/cell.json"))
 
 
+def test_a_sweep_files_words_are_checked_like_the_command_lines(
+    project: Path, tmp_path: Path
+) -> None:
+    """Options need no +, a misspelled choice has a suggestion, text is quoted."""
+    file = tmp_path / "words.yaml"
+    head = "defaults:\n  - config\n  - override hydra/sweeper: grid\n  - _self_\nhydra:\n"
+    head += "  mode: MULTIRUN\n  sweeper:\n    grids:\n"
+    words = ["-cd", str(tmp_path), "-cn", "words", f"runtime.results={tmp_path}"]
+    file.write_text(head + "      - {peft: [nonne]}\n")
+    done = start(project, *words)
+    assert done.returncode == 2
+    assert "did you mean 'none'?" in done.stderr
+    file.write_text(head + '      - {peft.options.r: [0], prompt.stop: ["a,b", "{z}"]}\n')
+    done = start(project, *words)
+    assert done.returncode == 2
+    assert "2 of 2 cells cannot be run" in done.stderr
+    assert "peft.options.r is 0" in done.stderr
+
+
 def test_a_sweep_file_and_its_limit(project: Path, tmp_path: Path) -> None:
     (tmp_path / "many.yaml").write_text(
         "defaults:\n  - config\n  - override hydra/sweeper: grid\n  - _self_\n"

@@ -31,6 +31,7 @@ def conf(project: Path) -> Path:
         ("+model=mini_lama", "'mini_llama'"),
         ("peft=[lora,none]", "-m peft=lora,none"),
         ("~peft", "choose another one"),
+        ("judge.options={api_key: sk-1}", "read from the environment"),
         ("train.epochs=[1", "cannot be read"),
     ],
 )

@@ -27,6 +27,7 @@ from tunegrid.schema import (
 @pytest.fixture
 def config(tmp_path: Path) -> CellConfig:
     (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
     template = "{instruction}\n### Response:"
     return CellConfig(
         model=ModelConfig(name="base", path=str(tmp_path), architecture="llama"),
@@ -104,6 +105,11 @@ def test_a_hub_base_out_of_reach_is_said_at_once(
     config.model.path = "nobody/nothing"
     (problem,) = preflight.settings_problems(config)
     assert "hf download nobody/nothing" in problem
+
+
+def test_a_base_without_weights_is_refused(config: CellConfig, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").unlink()
+    assert "has no weights" in preflight.settings_problems(config)[0]
 
 
 def test_all_problems_at_once(config: CellConfig) -> None:

@@ -34,26 +34,26 @@ EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
 
 
-def main(project: Path) -> None:
+def main(project_directory: Path) -> None:
     """Run the command line; ends the process with an exit code.
 
     0: every cell is done. 1: a cell failed. 2: refused before anything was started.
     130: interrupted; the same command continues.
 
     Args:
-        project: the directory that holds conf/.
+        project_directory: holds conf/.
     """
     ConfigStore.instance().store(name="schema", node=CellConfig)
     # Hydra prints errors its own way and exits; with this set it raises them, and they are
     # shown below with what is accepted and what to do.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    _project.append(project)
+    _project.append(project_directory)
     worst = [0]
 
     def task(composed: DictConfig) -> int:
         # An error of one cell is shown and counted here: raised, it would end a sweep.
         try:
-            code = run_composed(composed, project)
+            code = run_composed(composed, project_directory)
         except (TunegridError, OmegaConfBaseException) as error:
             code = shown(error)
         except Exception:
@@ -63,10 +63,10 @@ def main(project: Path) -> None:
         return code
 
     try:
-        sys.argv[1:] = overrides.checked(sys.argv[1:], project / "conf")
-        hydra.main(version_base="1.3", config_path=str(project / "conf"), config_name="config")(
-            task
-        )()
+        conf = project_directory / "conf"
+        sys.argv[1:] = overrides.checked(sys.argv[1:], conf)
+        decorate = hydra.main(version_base="1.3", config_path=str(conf), config_name="config")
+        decorate(task)()
     except (TunegridError, HydraException, OmegaConfBaseException) as error:
         sys.exit(shown(error))
     except yaml.YAMLError as error:
@@ -85,21 +85,26 @@ def main(project: Path) -> None:
     sys.exit(worst[0])
 
 
-def run_composed(composed: DictConfig, project: Path) -> int:
+def project() -> Path:
+    """Return the directory that was given to `main`."""
+    return _project[-1]
+
+
+def run_composed(composed: DictConfig, project_directory: Path) -> int:
     """Check and run one composed cell; return its exit code."""
-    cell = composed_cell(composed, Path(HydraConfig.get().runtime.cwd), project)
+    cell = composed_cell(composed, Path(HydraConfig.get().runtime.cwd), project_directory)
     return launch.run_cell(cell)
 
 
 def composed_cell(
-    composed: DictConfig, working_directory: Path, project: Path | None = None
+    composed: DictConfig, working_directory: Path, project_directory: Path | None = None
 ) -> Cell:
     """Return the checked cell of a configuration that Hydra composed.
 
     Args:
         composed: may hold Hydra's own node.
         working_directory: where the user's relative paths start.
-        project: the directory that holds conf/; by default that of this process' `main`.
+        project_directory: holds conf/; by default that of this process' `main`.
 
     Raises:
         ConfigError: the cell cannot be run.
@@ -107,7 +112,7 @@ def composed_cell(
     groups = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     # The schema again, strictly: Hydra lets a `+` add keys that the schema lacks.
     strict = OmegaConf.merge(OmegaConf.structured(CellConfig), groups)
-    return cells.from_composed(strict, project or _project[-1], working_directory)
+    return cells.from_composed(strict, project_directory or project(), working_directory)
 
 
 def shown(error: Exception) -> int:

@@ -23,7 +23,10 @@ from tunegrid.schema import CellConfig
 from tunegrid.wiring import suggestion
 
 OPEN = "any key"
-SECRET = re.compile(r"(?:^|[._])(?:api_?key|key|secret|password|auth_?token)$", re.IGNORECASE)
+_SECRETS = r"(?:api_?key|key|secret|password|auth_?token)"
+SECRET = re.compile(rf"(?:^|[._]){_SECRETS}$", re.IGNORECASE)
+INNER_SECRET = re.compile(rf"[{{,]\s*(?:\w*[._])?{_SECRETS}\s*:", re.IGNORECASE)
+"""The same as a key of a mapping in a value: `judge.options={api_key: ...}`."""
 HYDRA_FLAGS_WITH_VALUE = {
     "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd",
     "--experimental-rerun", "--package", "-p", "--info", "-i", "--cfg", "-c",
@@ -50,7 +53,7 @@ def checked(arguments: Sequence[str], conf: Path) -> list[str]:
     result = list(arguments)
     for position, word in zip(positions, words, strict=True):
         key = word.partition("=")[0]
-        if SECRET.search(key):
+        if SECRET.search(key) or INNER_SECRET.search(word):
             # Hydra would write the value into the launch's directory; it is not repeated here.
             problems.append(
                 f"{key}: keys are read from the environment and never from settings (a judge's "

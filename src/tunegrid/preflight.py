@@ -24,6 +24,7 @@ from tunegrid.wiring import option_problems, suggestion
 
 # Paths are absolute once a cell is checked; this is what a relative one would start from.
 CURRENT = Path()
+WEIGHTS = ("*.safetensors", "*.bin")
 WANDB_MODES = ("online", "offline", "disabled")
 
 
@@ -50,6 +51,11 @@ def _base(config: CellConfig) -> Iterator[str]:
             yield (
                 f"model.path: {directory} has no config.json, so it is no base; give the directory "
                 "that holds config.json, the tokenizer's files and the weights"
+            )
+        elif not any(found for form in WEIGHTS for found in directory.glob(form)):
+            yield (
+                f"model.path: {directory} has no weights ({', '.join(WEIGHTS)}); "
+                "give the directory of a whole base"
             )
         if config.model.revision is not None:
             yield (

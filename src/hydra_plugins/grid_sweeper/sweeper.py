@@ -8,6 +8,7 @@ Owns: the border to Hydra's sweeps. What a sweep is stands in `tunegrid.grid`, w
 
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from tunegrid import grid, launch
-from tunegrid.entry import composed_cell, explained
+from tunegrid import grid, launch, overrides
+from tunegrid.entry import composed_cell, explained, project
 from tunegrid.errors import ConfigError, all_problems
 from tunegrid.identity import Cell
 from tunegrid.schema import Stage
@@ -127,7 +128,7 @@ class GridSweeper(Sweeper):
                 f"the sweep has {len(cells)} cells, more than hydra.sweeper.max_cells="
                 f"{self.max_cells}; narrow its choices or raise the limit"
             )
-        return [Words(fixed, [_word(k, v) for k, v in cell.items()]) for cell in cells]
+        return [Words(fixed, checked_words(_word(k, v) for k, v in cell.items())) for cell in cells]
 
     def _checked(self, overrides: list[Words]) -> list[tuple[list[str], Cell]]:
         """Return the cells without duplicates.
@@ -168,6 +169,11 @@ class GridSweeper(Sweeper):
         print_comparison(runs)
 
 
+def checked_words(words: Iterable[str]) -> list[str]:
+    """Return a sweep file's words as if they stood on the command line: checked the same way."""
+    return overrides.checked(list(words), project() / "conf")
+
+
 def _plain(value: Any) -> Any:
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
@@ -180,4 +186,7 @@ def _word(name: str, value: Any) -> str:
         return f"{name}={str(value).lower()}"
     if isinstance(value, list):
         return f"{name}=[{','.join(str(one) for one in value)}]"
+    if isinstance(value, str) and any(sign in value for sign in ",{}[]()=:"):
+        quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"{name}='{quoted}'"
     return f"{name}={value}"
