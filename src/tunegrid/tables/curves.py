@@ -112,6 +112,6 @@ def draw(records: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".unfinished{path.suffix}")
-    figure.savefig(temporary, dpi=150)
+    figure.savefig(temporary, dpi=120)
     pyplot.close(figure)
     temporary.replace(path)
