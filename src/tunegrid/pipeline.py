@@ -306,12 +306,10 @@ def _train(
         run_directory.remove(store.CHECKPOINTS)
 
 
-def _tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, Any]]:
-    """Return training and validation examples as ids, and the manifest of both."""
-    from tunegrid.tokens import encode_all
-
+def mixture_of(config: CellConfig) -> mixture.Mixture:
+    """Return what a cell trains on and holds out, with its manifest."""
     data = config.data
-    mixed = mixture.compose(
+    return mixture.compose(
         mixture.effective_collections(data),
         seed=config.seed,
         validation_examples=data.validation_examples,
@@ -319,6 +317,13 @@ def _tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, 
         max_rejected_share=data.max_rejected_share,
         root=preflight.CURRENT,
     )
+
+
+def _tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, Any]]:
+    """Return training and validation examples as ids, and the manifest of both."""
+    from tunegrid.tokens import encode_all
+
+    mixed = mixture_of(config)
     manifest: dict[str, Any] = dict(mixed.manifest)
     sets = {}
     for name, examples in (("train", mixed.train), ("validation", mixed.validation)):

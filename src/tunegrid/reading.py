@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from tunegrid import mixture, preflight, prompts, store
+from tunegrid import pipeline, preflight, prompts, store
 from tunegrid.schema import CellConfig
 from tunegrid.store import RunDirectory
 
@@ -28,15 +28,7 @@ def shown_examples(config: CellConfig, count: int) -> list[dict[str, Any]]:
     from tunegrid.bases.loading import load_tokenizer
     from tunegrid.tokens import NOT_TRAINED, encode_all
 
-    data = config.data
-    mixed = mixture.compose(
-        mixture.effective_collections(data),
-        seed=config.seed,
-        validation_examples=data.validation_examples,
-        max_characters=data.max_characters,
-        max_rejected_share=data.max_rejected_share,
-        root=preflight.CURRENT,
-    )
+    mixed = pipeline.mixture_of(config)
     tokenizer = load_tokenizer(config.model, preflight.CURRENT)
     shown = []
     for example in mixed.train[:count]:
