@@ -1,5 +1,5 @@
 # Everything runs in .venv, which the first target that needs it makes.
-# --no-compile: what is never imported need not be compiled, which saves a minute.
+#: what is never imported need not be compiled, which saves a minute.
 # Another torch build: make run PIP_ARGUMENTS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_ARGUMENTS ?=
@@ -37,12 +37,12 @@ miniature: $(READY)  ## rebuild assets/miniature (at most 20 minutes on two core
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "tunegrid needs Python 3.11 or newer"'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check $(PIP_ARGUMENTS) $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check $(PIP_ARGUMENTS) -c constraints.txt -e .
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGUMENTS) $$(grep '^torch==' constraints.txt)
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGUMENTS) -c constraints.txt -e .
 	touch $(READY)
 
 $(DEVELOPING): $(READY)
-	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check $(PIP_ARGUMENTS) -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_ARGUMENTS) -c constraints.txt -e '.[dev]'
 	touch $(DEVELOPING)
 
 clean:  ## remove the environment and caches; results stay
