@@ -1,5 +1,4 @@
 # Everything runs in .venv, which the first target that needs it makes.
-#: what is never imported need not be compiled, which saves a minute.
 # Another torch build: make run PIP_ARGUMENTS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_ARGUMENTS ?=
