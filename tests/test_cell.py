@@ -208,3 +208,38 @@ def test_a_broken_data_file_is_a_failed_cell_that_can_be_mended(
     assert failed.read(store.FAILED)["stage"] == "train"
     data.write_text(f"[{good},\n{good}]")
     assert run(project, results, *words).returncode == 0
+
+
+def test_a_local_judge_that_gives_no_scores_leaves_the_cell_incomplete(
+    project: Path, tmp_path: Path
+) -> None:
+    """A miniature base as the judge babbles: every item is accounted for, no mean is given."""
+    results = tmp_path / "results"
+    base = project / "assets" / "miniature" / "llama"
+    words = ["peft=none", "judge=local", f"judge.options.path={base}", "eval.mmcu=null"]
+    done = run(project, results, *words, "judge.options.max_tokens=16")
+    assert done.returncode == 1
+    assert "is incomplete" in done.stderr
+    (summary,) = (only_run(results).path / store.SCORES).glob("*.json")
+    written = json.loads(summary.read_text())
+    assert written["incomplete"] is True
+    assert sum(written["problems"].values()) == 6
+    assert all(row["value"] is None for row in written["measurements"] if row["unscored"])
+
+
+def test_finished_cells_answer_a_further_benchmark_from_the_command_line(
+    project: Path, undisturbed: RunDirectory
+) -> None:
+    results = undisturbed.path.parents[1]
+    before = len(list((undisturbed.path / store.PREDICTIONS).iterdir()))
+    command = "from tunegrid.cli import main; main()"
+    words = ["predict", undisturbed.path.name, "eval.limit=5", "--results", str(results)]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *words],
+        capture_output=True,
+        text=True,
+        cwd=project,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((undisturbed.path / store.PREDICTIONS).iterdir())) == before + 2
