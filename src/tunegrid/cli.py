@@ -77,11 +77,20 @@ def tables(options: argparse.Namespace) -> int:
     if options.json:
         print_json(metrics)
     else:
+        averages = [
+            row | {"suspect": "yes" if row["suspect"] else ""}
+            for row in metrics
+            if row["category"].startswith("average")
+        ]
+        # What all rows have in common only takes room; metrics.csv has every column and category.
+        telling = [
+            name
+            for name in ("base", "method", "quantization", "data", "prompt", "seed", "metric")
+            if len({row[name] for row in averages}) > 1
+        ]
         print_table(
-            [row for row in metrics if "/" not in row["category"]],
-            ("base", "method", "quantization", "data", "prompt", "seed", "benchmark", "category",
-             "metric", "value", "standard_error", "items", "judge", "suspect"),
-        )  # fmt: skip
+            averages, (*telling, "benchmark", "value", "standard_error", "items", "suspect")
+        )
     unfinished = sum(row["status"] != "done" for row in per_run)
     print(
         f"{len(per_run)} cells, {unfinished} of them unfinished; {len(metrics)} measurements.\n"

@@ -94,6 +94,17 @@ def test_suspects_stand_beside_every_number(tmp_path: Path) -> None:
     assert rows.metric_rows([run])[0]["suspect"] == "the loss did not fall (1.000 to 2.000)"
 
 
+def test_the_printed_table_marks_suspect_cells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_scores(make_run(tmp_path, "a"), {"1": 1.0})
+    assert command(tmp_path, "tables") == 0
+    assert "yes" not in capsys.readouterr().out
+    RunDirectory(tmp_path / "runs" / "a").write(store.TRAINED, {"suspect": ["no"], "steps": 1})
+    assert command(tmp_path, "tables") == 0
+    assert "yes" in capsys.readouterr().out
+
+
 def test_tables_writes_both_files_and_prints_rows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
