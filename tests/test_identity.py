@@ -26,6 +26,7 @@ from tunegrid.schema import (
     PromptConfig,
     QuantizationConfig,
     RuntimeConfig,
+    SourceConfig,
     Stage,
     TrainConfig,
 )
@@ -113,6 +114,9 @@ SETTINGS = [
         ("model", "attention_modules"),
         ("model", "linear_modules"),
         ("model", "architecture_config"),
+        ("model", "characters_per_token"),
+        ("model", "download_bytes"),
+        ("model", "planned"),
         ("peft", "precisions"),
         ("data", "collections"),
     }
@@ -214,3 +218,12 @@ def test_a_judge_renames_the_score_and_not_the_prediction() -> None:
     assert one.startswith("belle-1-a-")
     assert len({one, score(JudgeConfig(name="a", function="g")), score(None)}) == 3
     assert score(None, "other") != score(None)
+
+
+def test_what_is_stated_of_a_collection_names_nothing() -> None:
+    stated = config()
+    collection = stated.data.collections["one"]
+    collection.source = SourceConfig(repository="owner/name", files=["data.json"])
+    collection.stated_examples = 7
+    collection.stated_characters = 100.0
+    assert name(stated) == name(config())

@@ -39,6 +39,7 @@ LAYERS = [
         "entry",
         "usage",
         "launch",
+        "launches",
         "child",
         "preload",
         "cli",

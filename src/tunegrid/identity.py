@@ -38,6 +38,12 @@ DESCRIPTIVE = (
     "model.attention_modules",
     "model.linear_modules",
     "model.architecture_config",
+    "model.characters_per_token",
+    "model.download_bytes",
+    "model.planned",
+    "data.collections.*.source",
+    "data.collections.*.stated_examples",
+    "data.collections.*.stated_characters",
 )
 
 
@@ -238,8 +244,11 @@ def _value(tree: Mapping[str, Any], dotted: str) -> Any:
 
 
 def _remove(tree: dict[str, Any], dotted: str) -> None:
-    *parents, last = dotted.split(".")
-    holder: Any = tree
-    for key in parents:
-        holder = holder.get(key, {})
-    holder.pop(last, None)
+    """Remove what a dotted path names; `*` stands for every key of a mapping."""
+    first, _, rest = dotted.partition(".")
+    if not rest:
+        tree.pop(first, None)
+        return
+    for key in list(tree) if first == "*" else [first]:
+        if isinstance(tree.get(key), dict):
+            _remove(tree[key], rest)

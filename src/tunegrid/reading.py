@@ -1,26 +1,22 @@
 """A run directory read back as a configuration, and its training text as tokens.
 
 Owns: cell.json to `CellConfig`, and the coloured tokens of `tunegrid show`. Part of the edge:
-imports OmegaConf, and a tokenizer when tokens are asked for.
+imports a tokenizer when tokens are asked for.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from tunegrid import pipeline, preflight, prompts, store
+from tunegrid.launches import config_from
 from tunegrid.schema import CellConfig
 from tunegrid.store import RunDirectory
 
 
 def config_of(run: RunDirectory) -> CellConfig:
     """Return the settings that a run's cell.json records."""
-    stored = OmegaConf.create(run.read(store.CELL)["config"])
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(CellConfig), stored))
-    assert isinstance(config, CellConfig)  # noqa: S101 - narrows the type; the schema is ours
-    return config
+    return config_from(run.read(store.CELL)["config"])
 
 
 def shown_examples(config: CellConfig, count: int) -> list[dict[str, Any]]:

@@ -78,11 +78,46 @@ class Protocol(Enum):
 
 
 class Stage(Enum):
-    """How far to go: everything, training alone, or the checks alone."""
+    """How far to go: everything, training alone, three measured steps, the checks, or the plan."""
 
     all = "all"
     train = "train"
+    probe = "probe"
     check = "check"
+    plan = "plan"
+
+
+class Retry(Enum):
+    """What a sweep does with cells that have been run before."""
+
+    failed = "failed"
+    none = "none"
+    all = "all"
+
+
+class Sharding(Enum):
+    """What the processes of one cell divide: the examples alone, or the weights as well."""
+
+    ddp = "ddp"
+    fsdp = "fsdp"
+
+
+@dataclass
+class SourceConfig:
+    """Where inputs come from, for `tunegrid fetch`; changes no result."""
+
+    repository: str | None = None
+    """A dataset repository of the model hub."""
+    revision: str | None = None
+    """Its commit or tag; None takes its main branch."""
+    url: str | None = None
+    """Instead of a repository: an https address that ends before the names in `files`."""
+    files: list[str] = field(default_factory=list)
+    """The files there, in the order of the paths they are brought to."""
+    sha256: list[str] = field(default_factory=list)
+    """Their hashes, in the same order; empty where the server is the only one that knows."""
+    size_bytes: int | None = None
+    """Stated size of all of them together."""
 
 
 @dataclass
@@ -103,8 +138,14 @@ class ModelConfig:
     dtype: Dtype = Dtype.float32
     """The type to compute in when the weights are held in 8 or 4 bit."""
     architecture_config: dict[str, Any] = field(default_factory=dict)
-    """The base's own numbers, as its config.json has them: what `tunegrid methods` counts with
-    where no config.json is at hand. Never used to train."""
+    """The base's own numbers, as its config.json has them: what `tunegrid methods` and the plan
+    count with where no config.json is at hand. Never used to train."""
+    characters_per_token: dict[str, float] = field(default_factory=dict)
+    """Stated mean by language (`en`, `zh`), for plans where the tokenizer is not at hand."""
+    download_bytes: int | None = None
+    """Stated size of its files on the hub."""
+    planned: str | None = None
+    """Why the base can be planned but not launched yet; None when it can."""
 
 
 @dataclass
@@ -146,6 +187,11 @@ class CollectionConfig:
     languages: list[str] = field(default_factory=list)
     count: int | None = None
     """Examples to draw with the cell's seed; None takes all."""
+    source: SourceConfig | None = None
+    stated_examples: int | None = None
+    """Examples the collection is said to have, for plans where its files are not at hand."""
+    stated_characters: float | None = None
+    """The same: mean characters of an example (instruction, input and output together)."""
 
 
 @dataclass
@@ -241,6 +287,9 @@ class BenchmarkConfig:
     stops_when_decided: bool = True
     """End an answer as soon as nothing further can change what the scoring rule reads in it;
     without beams, and only for benchmarks whose rule says so."""
+    source: SourceConfig | None = None
+    stated_items: int | None = None
+    """Items the benchmark is said to have, for plans where its files are not at hand."""
 
 
 @dataclass
@@ -303,6 +352,23 @@ class RuntimeConfig:
     keep_checkpoint: bool = False
     """Keep the last checkpoint after the adapter is exported."""
     progress: bool = True
+    memory_limit_gb: float | None = None
+    """Memory a cell's process may take; one that wants more fails, the machine stays usable."""
+    gpus_per_cell: int = 1
+    """Processes that share each cell, one a GPU (with device=cpu: one a share of the cores)."""
+    sharding: Sharding = Sharding.ddp
+    parallel: int = 1
+    """Cells of a sweep at once on this machine, each with its share of threads and GPUs."""
+    retry: Retry = Retry.failed
+    """Which cells of a sweep run again: failed ones, none, or all (what they had is kept aside)."""
+    fail_fast: bool = False
+    """Stop a sweep at its first failed cell; without it the others go on."""
+    max_cells: int = 2000
+    """A sweep of more cells is refused."""
+    detach: bool = False
+    """On SLURM: submit and end; `tunegrid status` and `tunegrid collect` go on."""
+    cells_per_job: int = 1
+    """On SLURM: cells that one job runs, one after another."""
 
 
 @dataclass
