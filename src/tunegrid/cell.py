@@ -7,6 +7,7 @@ imports OmegaConf, never torch.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -24,6 +25,18 @@ HOW_TO_GIVE = {
 }
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A cell as far as it can be known without its inputs."""
+
+    cell: Cell
+    absent: tuple[str, ...]
+    """Inputs that do not lie here: bases, collections, benchmarks. Where there are some, the
+    cell's name holds until they are there."""
+    refused: tuple[str, ...]
+    """Why the cell could not be run."""
+
+
 def from_composed(
     composed: DictConfig | ListConfig, project: Path, working_directory: Path
 ) -> Cell:
@@ -37,6 +50,15 @@ def from_composed(
     Raises:
         ConfigError: every problem that can be seen without torch, at once.
     """
+    return checked(typed(composed), project, working_directory)
+
+
+def typed(composed: DictConfig | ListConfig) -> CellConfig:
+    """Return a composed configuration as dataclasses.
+
+    Raises:
+        ConfigError: it is incomplete or cannot be resolved.
+    """
     missing = sorted(_missing(composed))
     if missing:
         problems = [f"{key} must be given{_how(key)}" for key in missing]
@@ -47,18 +69,42 @@ def from_composed(
         raise ConfigError(f"the configuration cannot be resolved: {error}") from error
     if not isinstance(config, CellConfig):
         raise ConfigError("the configuration has no schema; start its defaults list with `schema`")
-    return checked(config, project, working_directory)
+    return config
 
 
 def checked(config: CellConfig, project: Path, working_directory: Path) -> Cell:
     """Return the cell of a plain configuration; see `from_composed`."""
-    config.runtime.results = os.path.abspath(working_directory / config.runtime.results)
-    problems = contents.resolve_paths(config, (working_directory, project))
+    problems = _placed(config, project, working_directory, None)
     problems += preflight.settings_problems(config)
     if problems:
         raise ConfigError(all_problems("the cell cannot be run", problems))
+    return _named(config, project, planning=False)
+
+
+def drafted(config: CellConfig, project: Path, working_directory: Path) -> Draft:
+    """Return a plain configuration as a cell that is only looked at, whatever is wrong with it.
+
+    Nothing needs to be here: no base, no collection, no benchmark; nothing is asked over the
+    network.
+    """
+    absent: list[str] = []
+    problems = _placed(config, project, working_directory, absent)
+    problems += preflight.settings_problems(config, planning=True)
+    absent += preflight.absent_base(config)
+    return Draft(_named(config, project, planning=True), tuple(absent), tuple(problems))
+
+
+def _placed(
+    config: CellConfig, project: Path, working_directory: Path, absent: list[str] | None
+) -> list[str]:
+    """Make the paths of `config` absolute; return what is wrong with them."""
+    config.runtime.results = os.path.abspath(working_directory / config.runtime.results)
+    return contents.resolve_paths(config, (working_directory, project), absent)
+
+
+def _named(config: CellConfig, project: Path, planning: bool) -> Cell:
     cache = Path(config.runtime.results) / "runs" / ".fingerprints.json"
-    identified = identity.train_identity(config, contents.hashes(config, cache))
+    identified = identity.train_identity(config, contents.hashes(config, cache, planning))
     return Cell(config, identity.train_id(config, identified), identified, project)
 
 

@@ -45,13 +45,22 @@ def is_repository_id(path: str) -> bool:
     return len(parts) in (1, 2) and all(parts) and not path.startswith((".", "~"))
 
 
-def resolve_paths(config: CellConfig, places: Sequence[Path]) -> list[str]:
+def resolve_paths(
+    config: CellConfig, places: Sequence[Path], absent: list[str] | None = None
+) -> list[str]:
     """Replace every path of `config` that exists by its absolute form.
 
     Returns the problems: one line for each path at which nothing lies. A base that is no
     directory here stays as it is when it can be a hub repository.
+
+    Args:
+        config: its paths are replaced in place.
+        places: where relative paths may start, in the order they are tried.
+        absent: when given, the lines on paths at which nothing lies are added to it instead (a
+            plan needs no files).
     """
-    problems = []
+    problems: list[str] = []
+    nothing = problems if absent is None else absent
 
     def absolute(path: str, setting: str, how: str) -> str:
         found = find(path, places)
@@ -60,7 +69,7 @@ def resolve_paths(config: CellConfig, places: Sequence[Path]) -> list[str]:
             return path
         if found is None:
             looked = " and ".join(str(place) for place in dict.fromkeys(places))
-            problems.append(f"{setting}: nothing lies at {path!r} (looked in {looked}). {how}")
+            nothing.append(f"{setting}: nothing lies at {path!r} (looked in {looked}). {how}")
             return path
         return str(found)
 
@@ -162,19 +171,22 @@ def _where_from(benchmark: str) -> str:
     }.get(benchmark, f"Name your copy with eval.others.{benchmark}.path=<path>.")
 
 
-def hashes(config: CellConfig, cache: Path) -> dict[str, str]:
+def hashes(config: CellConfig, cache: Path, planning: bool = False) -> dict[str, str]:
     """Return the content hash of every training input, by its path in `config`.
 
     Args:
         config: with paths already resolved.
         cache: a file that remembers hashes of large files by path, size and time.
+        planning: whether a file may be absent; its name then stands for its content.
     """
     known = _Remembered(cache)
     found = {config.model.path: base_hash(config, known)}
     paths = list(config.data.files)
     for collection in config.data.collections.values():
         paths += collection.files
-    found |= {path: known.sha256(Path(path)) for path in paths}
+    for path in paths:
+        is_absent = planning and not Path(path).is_file()
+        found[path] = f"absent:{path}" if is_absent else known.sha256(Path(path))
     known.save()
     return found
 

@@ -38,18 +38,19 @@ TINY_PARAMETERS = 20_000_000
 
 
 def is_finished(cell: Cell) -> bool:
-    """Return whether everything the cell asks for is on the disk; loads no torch."""
+    """Return whether everything the cell asks for is on the disk; loads no torch.
+
+    What another cell of the same training was asked, last or with a failure, does not matter.
+    """
     run = RunDirectory(cell.directory)
-    if not run.has(store.RESULTS) or not _is_trained(cell, run):
+    if not run.has(store.CELL) or not _is_trained(cell, run):
         return False
     wanted = [asked.score_id for asked in asked_of(cell)]
     if cell.config.stage is not Stage.train and cell.config.eval.tasks:
         wanted.append(harness_stage.score_id(cell))
-    return (
-        not run.has(store.FAILED)
-        and store.finished_scores(run) == wanted
-        and all(run.has(f"{store.SCORES}/{name}.json") for name in wanted)
-    )
+    if not wanted and run.has(store.FAILED):
+        return False
+    return all(scoring.is_complete(run, name) for name in wanted)
 
 
 def run(cell: Cell, should_stop: ShouldStop) -> None:

@@ -7,6 +7,7 @@ where torch is loaded. Knows nothing of Hydra and never changes a configuration.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
@@ -28,10 +29,16 @@ WEIGHTS = ("*.safetensors", "*.bin")
 WANDB_MODES = ("online", "offline", "disabled")
 
 
-def settings_problems(config: CellConfig) -> list[str]:
-    """Return what is wrong with the settings themselves; an empty list when nothing is."""
+def settings_problems(config: CellConfig, planning: bool = False) -> list[str]:
+    """Return what is wrong with the settings themselves; an empty list when nothing is.
+
+    Args:
+        config: with its paths already absolute.
+        planning: whether the base may be out of reach, and nothing may be asked over the network.
+    """
     checks: list[Callable[[CellConfig], Iterator[str]]] = [
-        _base,
+        _launchable,
+        _base if not planning else _base_directory,
         _method,
         _data,
         _prompt,
@@ -44,7 +51,42 @@ def settings_problems(config: CellConfig) -> list[str]:
     return [problem for check in checks for problem in check(config)]
 
 
+def _launchable(config: CellConfig) -> Iterator[str]:
+    if config.model.planned is not None:
+        yield (
+            f"model={config.model.name} can be planned but not launched yet: "
+            f"{config.model.planned}. Choose another base, or leave these cells out of a sweep "
+            f"with hydra.sweeper.exclude=[{{model: {config.model.name}}}]"
+        )
+
+
+def absent_base(config: CellConfig) -> list[str]:
+    """Return the line that says that the base does not lie here, neither asks the network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path, revision = config.model.path, config.model.revision
+    if Path(path).is_dir() or not is_repository_id(path):
+        return []
+    if isinstance(try_to_load_from_cache(path, "config.json", revision=revision), str):
+        return []
+    return [f"model.path: {path!r} is not in the cache of the model hub"]
+
+
 def _base(config: CellConfig) -> Iterator[str]:
+    yield from _base_directory(config)
+    if (
+        not Path(config.model.path).is_dir()
+        and is_repository_id(config.model.path)
+        and not _is_within_reach(config)
+    ):
+        yield (
+            f"model.path: {config.model.path!r} is no directory here, not in the cache of the "
+            "model hub, and the hub cannot be reached. Give a directory, or download it where "
+            f"there is a network: hf download {config.model.path}"
+        )
+
+
+def _base_directory(config: CellConfig) -> Iterator[str]:
     directory = Path(config.model.path)
     if directory.is_dir():
         if not (directory / "config.json").is_file():
@@ -62,24 +104,26 @@ def _base(config: CellConfig) -> Iterator[str]:
                 "model.revision: a directory has no revisions; "
                 "leave it null, or give a hub id as model.path"
             )
-    elif is_repository_id(config.model.path) and not _is_within_reach(config):
-        yield (
-            f"model.path: {config.model.path!r} is no directory here, not in the cache of the "
-            "model hub, and the hub cannot be reached. Give a directory, or download it where "
-            f"there is a network: hf download {config.model.path}"
-        )
 
 
 def _is_within_reach(config: CellConfig) -> bool:
     """Return whether a hub base is cached or the hub answers; asked before minutes of retries."""
-    import socket
-    from urllib.parse import urlsplit
-
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import try_to_load_from_cache
 
     revision = config.model.revision
     if try_to_load_from_cache(config.model.path, "config.json", revision=revision) is not None:
         return True
+    return _hub_answers()
+
+
+@functools.cache
+def _hub_answers() -> bool:
+    """Return whether the model hub can be reached; asked once, also for hundreds of cells."""
+    import socket
+    from urllib.parse import urlsplit
+
+    from huggingface_hub import constants
+
     if constants.HF_HUB_OFFLINE:
         return False
     hub = urlsplit(constants.ENDPOINT)

@@ -69,6 +69,12 @@ def score(
     )  # fmt: skip
 
 
+def is_complete(run_directory: RunDirectory, name: str) -> bool:
+    """Return whether a scoring is there and lacks no item's score."""
+    final = f"{store.SCORES}/{name}.json"
+    return run_directory.has(final) and not run_directory.read(final).get("incomplete")
+
+
 def answer_in(cell: Cell, protocol: str, record: Mapping[str, Any]) -> str:
     """Return what a prediction says: its text up to the stop, or its likeliest choice."""
     if protocol == GENERATION:

@@ -6,7 +6,7 @@ Owns: the look of tables in a terminal. Knows nothing of how rows are made.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -21,15 +21,25 @@ UNTABLED = ("unparsed", "right", "accuracy_of_subjects")
 """Left to metrics.csv, where each has a row: a table holds one unit."""
 
 
-def print_cell(run: RunDirectory, stage: Stage = Stage.all) -> None:
-    """Print the results that the last command asked for, then where everything lies."""
+def print_cell(
+    run: RunDirectory, stage: Stage = Stage.all, asked: Sequence[str] | None = None
+) -> None:
+    """Print results, then where everything lies.
+
+    Args:
+        run: of a finished cell.
+        stage: how far it was asked to go.
+        asked: names of the scores to show; by default those the last command asked for.
+
+    """
     console = Console(highlight=False, markup=False)
     if stage is Stage.check:
         console.print(f"{run.path.name} can be run; nothing was started.")
         return
     if run.has(store.TRAINED):
         _print_training(console, run.read(store.TRAINED))
-    asked = run.read(store.RESULTS)["scores"] if run.has(store.RESULTS) else []
+    if asked is None:
+        asked = run.read(store.RESULTS)["scores"] if run.has(store.RESULTS) else []
     for summary in rows.score_summaries(run):
         if summary["score_id"] in asked:
             console.print(results_table(summary))
