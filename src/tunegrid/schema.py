@@ -357,6 +357,8 @@ class RuntimeConfig:
     gpus_per_cell: int = 1
     """Processes that share each cell, one a GPU (with device=cpu: one a share of the cores)."""
     sharding: Sharding = Sharding.ddp
+    planned_device: str | None = None
+    """The graphics card that `stage=plan` reckons with, such as A100; None: this machine's."""
     parallel: int = 1
     """Cells of a sweep at once on this machine, each with its share of threads and GPUs."""
     retry: Retry = Retry.failed
