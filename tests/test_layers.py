@@ -15,7 +15,7 @@ LAYERS = [
     {"collections", "mixture", "prompts"},
     {"tokens", "microbatches", "bases", "methods", "quantization", "seeding", "int8_evaluation"},
     {"training", "generation", "likelihood", "harness", "stopping", "benchmarks", "judges"},
-    {"store", "lock", "provenance", "contents"},
+    {"store", "lock", "provenance", "contents", "machine"},
     {
         "identity",
         "preflight",
@@ -32,6 +32,7 @@ LAYERS = [
         "shared_base",
         "tracking",
         "tables",
+        "plan",
     },
     {
         "cell",
@@ -40,6 +41,8 @@ LAYERS = [
         "usage",
         "launch",
         "launches",
+        "running",
+        "sweeping",
         "child",
         "preload",
         "cli",
@@ -47,6 +50,9 @@ LAYERS = [
         "evaluation_commands",
         "method_commands",
         "reading",
+        "sweep_commands",
+        "watching",
+        "fetching",
         "miniature",
     },
 ]

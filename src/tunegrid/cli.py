@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tunegrid import __version__, evaluation_commands, method_commands, store
+from tunegrid import __version__, evaluation_commands, method_commands, store, sweep_commands
 from tunegrid.errors import ConfigError, TunegridError
 from tunegrid.store import RunDirectory
 from tunegrid.tables import compare, rows
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         return one
 
     command("tables", tables, "write metrics.csv and runs.csv, and print their rows")
-    command("status", status, "every cell: done, running, failed or incomplete")
+    sweep_commands.add(command)
     difference = command("diff", diff, "what differs between two cells, in settings and scores")
     difference.add_argument("first", help="a train_id, or the beginning of one")
     difference.add_argument("second")
@@ -97,26 +97,7 @@ def tables(options: argparse.Namespace) -> int:
         f"{directory / 'metrics.csv'}\n{directory / 'runs.csv'}",
         file=sys.stderr,
     )
-    return _said(damaged)
-
-
-def status(options: argparse.Namespace) -> int:
-    """Print one row a cell with how far it is."""
-    runs, damaged = rows.readable(all_runs(options.results))
-    per_run = rows.run_rows(runs)
-    if options.json:
-        print_json(per_run)
-    else:
-        columns = ("train_id", "status", "steps", "final_loss", "tokens_per_second", "suspect")
-        print_table(per_run, (*columns, "error"))
-    return _said(damaged)
-
-
-def _said(damaged: Sequence[tuple[RunDirectory, str]]) -> int:
-    """Name the runs that could not be read; return the exit code."""
-    for run, what in damaged:
-        print(f"{run.path} cannot be read and was left out: {what}", file=sys.stderr)
-    return 1 if damaged else 0
+    return sweep_commands.said(damaged)
 
 
 def diff(options: argparse.Namespace) -> int:
