@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import torch
 from transformers import TrainingArguments
@@ -18,7 +19,7 @@ from tunegrid.methods.attached import Attached
 from tunegrid.microbatches import Form
 from tunegrid.schema import TrainConfig
 from tunegrid.tokens import Encoded
-from tunegrid.training import schedule
+from tunegrid.training import processes, schedule
 from tunegrid.training.batches import StepSampler
 from tunegrid.training.checkpoints import Checkpoints
 from tunegrid.training.events import StepEvents
@@ -58,8 +59,11 @@ class Assembly:
     def carry_out(self, on_resume: Callable[[int], None]) -> TrainingReport:
         """Train to the end, from the latest checkpoint if there is one."""
         self._refuse_checkpointing_of_prefixes()
-        self.checkpoints.clear_unfinished()
-        resumed_from = max(self.checkpoints.steps(), default=None)
+        with processes.joined(str(self.checkpoints.directory), on_cuda=self._on_cuda):
+            return self._carry_out(on_resume)
+
+    def _carry_out(self, on_resume: Callable[[int], None]) -> TrainingReport:
+        resumed_from = self._beginning()
         on_resume(resumed_from or 0)
         if resumed_from is None:
             ledger = Ledger()
@@ -73,14 +77,35 @@ class Assembly:
         exported = self.steps
         if self.settings.keep_best and ledger.best_step is not None:
             exported = ledger.best_step
-            load_trainable(model, self.checkpoints.best_path(exported))
+            if processes.leads():
+                load_trainable(model, self.checkpoints.best_path(exported))
         return ledger.report(
             epochs=self.steps / self.epoch_steps,
             exported_step=exported,
             layout=self.form.layout.value,
-            peak_memory_bytes=peak_memory_bytes(),
+            peak_memory_bytes=max(processes.gathered(peak_memory_bytes())),
             resumed_from=resumed_from,
         )
+
+    def _beginning(self) -> int | None:
+        """Return the step to go on after, the same in all processes; None without a checkpoint.
+
+        Raises:
+            StageError: the processes see different checkpoints or examples.
+
+        """
+        if processes.leads():
+            self.checkpoints.clear_unfinished()
+        processes.barrier()
+        resumed_from = max(self.checkpoints.steps(), default=None)
+        if processes.world_size() > 1:
+            facts = {"latest checkpoint": resumed_from, "training examples": _digest(self.examples)}
+            processes.refuse_differences(facts, self.checkpoints.directory)
+        return resumed_from
+
+    @property
+    def _on_cuda(self) -> bool:
+        return bool(next(self.attached.model.parameters()).device.type == "cuda")
 
     def _run_steps(self, ledger: Ledger, resumed_from: int | None) -> None:
         """Train from a checkpoint, or from the beginning, to the last step.
@@ -150,8 +175,6 @@ class Assembly:
     def _arguments(self) -> TrainingArguments:
         """Return the settings as transformers takes them."""
         settings = self.settings
-        parameter = next(self.attached.model.parameters())
-        on_cuda = parameter.device.type == "cuda"
         arguments = TrainingArguments(
             output_dir=str(self.checkpoints.unfinished),
             max_steps=self.steps,
@@ -175,7 +198,7 @@ class Assembly:
             logging_nan_inf_filter=False,
             seed=self.seed,
             data_seed=self.seed,
-            use_cpu=not on_cuda,
+            use_cpu=not self._on_cuda,
             # Gradients of fp16 activations vanish unscaled; bf16 and fp32 need no scaling.
             fp16=self.attached.model.dtype is torch.float16,
             activation_checkpointing=self.gradient_checkpointing,
@@ -183,6 +206,8 @@ class Assembly:
             remove_unused_columns=False,
             dataloader_pin_memory=False,
             ddp_find_unused_parameters=False,
+            # Buffers are functions of the base, of the seed or of gradients: equal everywhere.
+            ddp_broadcast_buffers=False,
         )
         if arguments.n_gpu > 1:
             # One process sees several GPUs: the Trainer would split each batch over all of them.
@@ -198,3 +223,11 @@ class Assembly:
                 "runtime.gradient_checkpointing does not work with prefix tuning, which hands its "
                 "prefix over in the cache of keys; set runtime.gradient_checkpointing to false"
             )
+
+
+def _digest(examples: list[Encoded]) -> str:
+    """Return a number for what is trained on, equal where the examples and their order are."""
+    digest = 0
+    for example in examples:
+        digest = crc32(str((example.ids, example.labels)).encode(), digest)
+    return f"{len(examples)} with checksum {digest:08x}"

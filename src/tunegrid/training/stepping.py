@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tunegrid.methods.attached import Attached
 from tunegrid.microbatches import Form, lay_out
 from tunegrid.quantization import computes_in_float16
 from tunegrid.tokens import NOT_TRAINED, Encoded
+from tunegrid.training import processes
 from tunegrid.training.batches import StepSampler, to_device
 from tunegrid.training.checkpoints import Checkpoints
 from tunegrid.training.head import TrainedHead
@@ -179,6 +181,7 @@ class StepTrainer(Trainer):
             temporary = self._checkpoints.unfinished / "best.safetensors"
             save_trainable(self.model, temporary)
             temporary.replace(self._checkpoints.best_path(step))
+        processes.barrier()
         if self.is_world_process_zero():
             self._on_record({"step": step, "epoch": self.state.epoch, "validation_loss": loss})
         return {}
@@ -237,6 +240,16 @@ class StepTrainer(Trainer):
             best = {entry.best_step for entry in [*saved, self.ledger]}
             self._checkpoints.keep_best_of({step for step in best if step is not None})
         self.accelerator.wait_for_everyone()
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Write the state of every process' generators: the one that leads writes them all."""
+        with tempfile.TemporaryDirectory() as own:
+            super()._save_rng_state(own)
+            states = {path.name: path.read_bytes() for path in Path(own).iterdir()}
+        for states_of_one in processes.gathered(states):
+            for name, content in states_of_one.items():
+                if self.args.should_save:
+                    (Path(output_dir) / name).write_bytes(content)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Read the trainable weights of a checkpoint, and what the method remembers."""
