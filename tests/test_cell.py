@@ -177,7 +177,7 @@ def test_the_reloaded_adapter_answers_as_the_trained_model_did(
     answered = prediction_lines(undisturbed)
     for name in answered:
         (undisturbed.path / store.PREDICTIONS / name).unlink()
-    undisturbed.remove(store.RESULTS)
+    undisturbed.remove(store.SCORES)
     assert run(project, results).returncode == 0
     repeated = prediction_lines(undisturbed)
     assert repeated

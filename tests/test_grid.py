@@ -80,9 +80,9 @@ def test_a_sweep_files_words_are_checked_like_the_command_lines(
 def test_a_sweep_file_and_its_limit(project: Path, tmp_path: Path) -> None:
     (tmp_path / "many.yaml").write_text(
         "defaults:\n  - config\n  - override hydra/sweeper: grid\n  - _self_\n"
-        "hydra:\n  mode: MULTIRUN\n  sweeper:\n    max_cells: 3\n"
+        "runtime:\n  max_cells: 3\nhydra:\n  mode: MULTIRUN\n  sweeper:\n"
         "    grids:\n      - {seed: [0, 1], peft: [lora, none]}\n"
     )
     done = start(project, "-cd", str(tmp_path), "-cn", "many", f"runtime.results={tmp_path}")
     assert done.returncode == 2
-    assert "the sweep has 4 cells, more than hydra.sweeper.max_cells=3" in done.stderr
+    assert "the sweep has 4 cells, more than runtime.max_cells=3" in done.stderr

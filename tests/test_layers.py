@@ -36,6 +36,7 @@ LAYERS = [
     },
     {
         "cell",
+        "distributed",
         "overrides",
         "entry",
         "usage",
@@ -51,6 +52,8 @@ LAYERS = [
         "method_commands",
         "reading",
         "sweep_commands",
+        "slurm",
+        "slurm_commands",
         "watching",
         "fetching",
         "miniature",

@@ -10,21 +10,32 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from multiprocessing import connection as connections
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 
-from tunegrid.errors import ConfigError, Stopped, TunegridError, all_problems
+from tunegrid.errors import ConfigError, Stopped, StoreError, TunegridError, all_problems
 from tunegrid.identity import Cell
+from tunegrid.lock import Held, Lock
 from tunegrid.store import FAILED as FAILED_FILE
-from tunegrid.store import RunDirectory
+from tunegrid.store import LOCK, RunDirectory
 
 DONE = 0
 FAILED = 1
 REFUSED = 2
+HELD = 3
 INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of the machine a cell may take: the slot-th of so many equal ones."""
+
+    slot: int = 0
+    of: int = 1
 
 
 class StopRequest:
@@ -58,16 +69,18 @@ class StopRequest:
         self.asked = True
 
 
-def run_cell(sender: Connection, cell: Cell) -> None:
+def run_cell(sender: Connection, cell: Cell, share: Share = Share()) -> None:  # noqa: B008
     """Run a cell to its end; the exit code says how it ended, `sender` why.
 
-    Exit codes: 0 done, 1 failed, 2 refused by a check, 130 stopped when asked.
+    Exit codes: 0 done, 1 failed, 2 refused by a check, 3 another process works on it, 130 stopped
+    when asked.
     """
 
     def action(stop: StopRequest) -> None:
-        from tunegrid import pipeline
+        from tunegrid import distributed, machine
 
-        pipeline.run(cell, should_stop=stop)
+        machine.take_share(cell.config, share.slot, share.of)
+        distributed.run(cell, stop)
 
     _end(sender, action, cell.directory / FAILED_FILE)
 
@@ -95,6 +108,9 @@ def _end(sender: Connection, action: Callable[[StopRequest], None], where: Path)
         action(stop)
     except Stopped:
         code = INTERRUPTED
+    except Held as error:
+        code = HELD
+        sender.send(str(error))
     except ConfigError as error:
         code = REFUSED
         sender.send(f"ConfigError: {error}")
@@ -121,8 +137,9 @@ def check_architectures(sender: Connection, cells: list[Cell]) -> None:
     Cells that differ in nothing the architecture sees are checked once.
     """
     os.setpgid(0, 0)
-    from tunegrid import preflight
+    from tunegrid import pipeline, preflight
 
+    pipeline.quieten_libraries()
     known: dict[str, list[str]] = {}
     refused = []
     for cell in cells:
@@ -139,16 +156,34 @@ def check_architectures(sender: Connection, cells: list[Cell]) -> None:
     os._exit(REFUSED if refused else DONE)
 
 
-def note_killed(cell: Cell, number: int) -> str:
-    """Write failed.json for a child that a signal ended; return the reason."""
-    name = signal.Signals(number).name
-    reason = f"{cell.train_id} was ended by {name}"
-    if number == signal.SIGKILL:
+def note_death(cell: Cell, code: int) -> str:
+    """Write failed.json for a child that ended without saying why; return the reason.
+
+    Args:
+        cell: what it ran.
+        code: its exit code, below 0 for the signal that ended it.
+    """
+    if code < 0:
+        name = signal.Signals(-code).name
+        reason = f"{cell.train_id} was ended by {name}"
+    else:
+        reason = f"{cell.train_id} ended with exit code {code} and no message"
+    if code == -signal.SIGKILL:
         reason += (
             ", which is how a system short of memory ends a process: "
             "lower runtime.micro_batch_tokens or choose quantization=int8 or nf4"
         )
-    run = RunDirectory(cell.directory)
-    if cell.directory.is_dir():
-        run.write(FAILED_FILE, {"stage": "unknown", "error": reason, "traceback": ""})
+    note_failure(cell, reason)
     return reason
+
+
+def note_failure(cell: Cell, reason: str) -> None:
+    """Write failed.json on behalf of a process that died, under the lock it left behind."""
+    run = RunDirectory(cell.directory)
+    try:
+        run.create()
+        with Lock(run.path / LOCK):
+            run.write(FAILED_FILE, {"stage": "unknown", "error": reason, "traceback": ""})
+    except (Held, StoreError):
+        # Another launch has the cell already, or the disk is full: the reason is still shown.
+        return

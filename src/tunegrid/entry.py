@@ -6,7 +6,6 @@ Owns: the wiring to Hydra and how errors are shown. Part of the edge; never impo
 from __future__ import annotations
 
 import os
-import re
 import sys
 import traceback
 from pathlib import Path
@@ -16,18 +15,22 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from tunegrid import cell as cells
-from tunegrid import launch, overrides
+from tunegrid import distributed, overrides, running
 from tunegrid.errors import ConfigError, StoreError, TunegridError
 from tunegrid.identity import Cell
 from tunegrid.schema import CellConfig
-from tunegrid.wiring import suggestion
+from tunegrid.sweeping.composing import strict
+from tunegrid.sweeping.messages import explained
 
 _project: list[Path] = []
 """The directory given to `main`; Hydra calls plugins without passing anything through."""
+
+_exit_codes: list[int] = []
+"""How sweeps ended that ran their cells themselves."""
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
@@ -64,7 +67,7 @@ def main(project_directory: Path) -> None:
 
     try:
         conf = project_directory / "conf"
-        sys.argv[1:] = overrides.checked(sys.argv[1:], conf)
+        sys.argv[1:] = [*overrides.checked(sys.argv[1:], conf), *distributed.own_directories()]
         decorate = hydra.main(version_base="1.3", config_path=str(conf), config_name="config")
         decorate(task)()
     except (TunegridError, HydraException, OmegaConfBaseException) as error:
@@ -82,7 +85,12 @@ def main(project_directory: Path) -> None:
         )
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-    sys.exit(worst[0])
+    sys.exit(max([worst[0], *_exit_codes]))
+
+
+def note_exit_code(code: int) -> None:
+    """Have the process end with this code, unless a cell ends it with a higher one."""
+    _exit_codes.append(code)
 
 
 def project() -> Path:
@@ -93,7 +101,7 @@ def project() -> Path:
 def run_composed(composed: DictConfig, project_directory: Path) -> int:
     """Check and run one composed cell; return its exit code."""
     cell = composed_cell(composed, Path(HydraConfig.get().runtime.cwd), project_directory)
-    return launch.run_cell(cell)
+    return running.run_one(cell)
 
 
 def composed_cell(
@@ -109,10 +117,7 @@ def composed_cell(
     Raises:
         ConfigError: the cell cannot be run.
     """
-    groups = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    # The schema again, strictly: Hydra lets a `+` add keys that the schema lacks.
-    strict = OmegaConf.merge(OmegaConf.structured(CellConfig), groups)
-    return cells.from_composed(strict, project_directory or project(), working_directory)
+    return cells.from_composed(strict(composed), project_directory or project(), working_directory)
 
 
 def shown(error: Exception) -> int:
@@ -124,22 +129,3 @@ def shown(error: Exception) -> int:
 def is_refusal(error: Exception) -> bool:
     """Return whether the error says that a configuration is wrong."""
     return isinstance(error, ConfigError | HydraException | OmegaConfBaseException)
-
-
-def explained(error: Exception) -> str:
-    """Return the message of an error, with the nearest name where a key is misspelled."""
-    if isinstance(error, TunegridError):
-        return f"{type(error).__name__}: {error}"
-    # "Error merging override seed=x" says what, its cause says why.
-    reasons = [error, *([error.__cause__] if error.__cause__ is not None else [])]
-    text = ": ".join(str(reason).strip() for reason in reasons)
-    unknown = re.search(r"[Kk]ey '([^']+)' not in '(\w+)'", text)
-    hint = ""
-    if unknown:
-        from tunegrid import schema
-
-        kind = getattr(schema, unknown.group(2), None)
-        if isinstance(kind, type):
-            names = list(getattr(kind, "__dataclass_fields__", {}))
-            hint = f"\n{unknown.group(1)!r} is no setting{suggestion(unknown.group(1), names)}"
-    return f"ConfigError: {text}{hint}"

@@ -1,8 +1,8 @@
-"""Runs each cell in a child process that has torch already imported.
+"""Child processes that have torch already imported.
 
-Owns: the process boundary: starting, stopping and reading the end of a child. Part of the edge;
-never imports torch itself. A child of its own means that an out-of-memory kill, a poisoned CUDA
-context or a logger's global state touches one cell alone. Children are forked from a server
+Owns: the process boundary: starting a child, hearing what it says last, and how it ended. Part of
+the edge; never imports torch itself. A child of its own means that an out-of-memory kill, a poisoned
+CUDA context or a logger's global state touches one cell alone. Children are forked from a server
 process that imported torch once, so a cell costs no second import.
 """
 
@@ -14,18 +14,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
-from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
 from tunegrid import child, pipeline
 from tunegrid.errors import ConfigError
+from tunegrid.fingerprint import canonical_json
 from tunegrid.identity import Cell
 from tunegrid.schema import Stage
-from tunegrid.store import RunDirectory
-from tunegrid.tables.show import print_cell
 
 PRELOADED = "tunegrid.preload"
 
@@ -47,41 +46,121 @@ def server() -> ForkServerContext:
     return _server
 
 
-def run_cell(cell: Cell) -> int:
-    """Run one cell in a child process, print its results, return the exit code.
+class Child:
+    """A child process that runs `function(sender, *arguments)` and may send one last message."""
 
-    A finished cell is not run again: its results are printed without loading torch.
+    def __init__(self, function: Callable[..., None], *arguments: Any) -> None:
+        context = server()
+        self._receiver, sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=function, args=(sender, *arguments))
+        self._process.start()
+        sender.close()
+        self._is_open = True
+        self.message = ""
+        """What it sent last; complete once `code` is not None."""
+
+    @property
+    def waitable(self) -> Connection | int:
+        """What `wait_for` watches: the message pipe while it is open, then the process."""
+        return self._receiver if self._is_open else self._process.sentinel
+
+    def listen(self) -> None:
+        """Take a message or the end of the pipe; call when `waitable` is ready."""
+        if not self._is_open:
+            return
+        try:
+            while self._receiver.poll():
+                self.message = self._receiver.recv()
+        except (EOFError, ConnectionResetError):
+            self._is_open = False
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, below 0 for the signal that ended it; None while it runs."""
+        if self._is_open:
+            return None
+        return self._process.exitcode
+
+    def join(self, seconds: float | None = None) -> None:
+        """Wait until the process has ended, at most so long."""
+        self._process.join(seconds)
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the process still runs."""
+        return self._process.is_alive()
+
+    def signal(self, number: int) -> None:
+        """Send a signal, if the process still runs."""
+        if self._process.pid is not None and self._process.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
+
+
+def wait_for(children: Sequence[Child], seconds: float) -> list[Child]:
+    """Return the children that have ended, after at most so many seconds."""
+    waitables = {child.waitable: child for child in children}
+    for ready in connections.wait(list(waitables), timeout=seconds):
+        waitables[ready].listen()  # type: ignore[index]
+    return [child for child in children if child.code is not None]
+
+
+def call(function: Callable[..., None], *arguments: Any) -> tuple[int, str]:
+    """Run `function(connection, *arguments)` in a child; return its exit code and last message.
+
+    A first SIGINT is passed on as a wish to stop at the next step, a second one stops at once.
     """
-    if is_finished(cell):
-        print(f"{cell.train_id} is finished already; nothing was run.", file=sys.stderr)
-        print_cell(RunDirectory(cell.directory), cell.config.stage)
-        return child.DONE
-    code, message = call(child.run_cell, cell)
-    if message:
-        print(f"\n{message}", file=sys.stderr)
-    if code == child.DONE:
-        print_cell(RunDirectory(cell.directory), cell.config.stage)
-    elif code == child.INTERRUPTED:
-        print(
-            "\nStopped. Nothing is lost but the steps since the last checkpoint; "
-            "the same command continues.",
-            file=sys.stderr,
-        )
-    elif code < 0:
-        reason = child.note_killed(cell, -code)
-        print(f"\n{reason}", file=sys.stderr)
-        code = child.FAILED
-    return code
+    one = Child(function, *arguments)
+    asked = 0
+
+    def forward(number: int) -> None:
+        nonlocal asked
+        asked += 1
+        if not one.is_alive:
+            raise KeyboardInterrupt
+        if asked == 1:
+            print("\nStopping after this step (again: stop now) ...", file=sys.stderr)
+        one.signal(number)
+
+    with on_signals(forward):
+        while one.code is None:
+            wait_for([one], 3600)
+            if one.code is None and not one.is_alive:
+                one.listen()
+    return one.code or 0, one.message
+
+
+@contextlib.contextmanager
+def on_signals(act: Callable[[int], None]) -> Iterator[None]:
+    """Call `act` with the number of each SIGINT and SIGTERM while inside.
+
+    Children are in process groups of their own, so a terminal's Ctrl-C reaches the parent alone.
+    """
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        act(number)
+
+    previous = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def is_finished(cell: Cell) -> bool:
     """Return whether nothing is left to do for a cell; loads no torch."""
-    return cell.config.stage is not Stage.check and pipeline.is_finished(cell)
+    stages = (Stage.check, Stage.probe, Stage.plan)
+    return cell.config.stage not in stages and pipeline.is_finished(cell)
 
 
 def asked_name(cell: Cell) -> str:
-    """Return what tells two cells of a sweep apart: the training and the scores asked for."""
-    return " ".join([cell.train_id, *(asked.score_id for asked in pipeline.asked_of(cell))])
+    """Return what tells two cells of a sweep apart: the training, and what is asked of it."""
+    config = cell.config
+    asked = canonical_json(
+        [config.stage, config.eval, config.judge, config.runtime.generation_batch_tokens]
+    )
+    return f"{cell.train_id} {asked}"
 
 
 def check_architectures(cells: Sequence[Cell]) -> None:
@@ -94,51 +173,3 @@ def check_architectures(cells: Sequence[Cell]) -> None:
         code, message = call(child.check_architectures, list(cells))
         if code != child.DONE:
             raise ConfigError(message or "the check of the architectures was interrupted")
-
-
-def call(function: Callable[..., None], *arguments: Any) -> tuple[int, str]:
-    """Run `function(connection, *arguments)` in a child; return its exit code and last message.
-
-    A first SIGINT is passed on as a wish to stop at the next step, a second one stops at once.
-    """
-    context = server()
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=function, args=(sender, *arguments))
-    with _signals_for(process):
-        process.start()
-        sender.close()
-        message = _last_message(receiver)
-        process.join()
-    return process.exitcode or 0, message
-
-
-def _last_message(receiver: Connection) -> str:
-    """Return what the child sent last; it ends when the child closes its end or dies."""
-    message = ""
-    while True:
-        try:
-            message = receiver.recv()
-        except (EOFError, ConnectionResetError):
-            return message
-
-
-@contextlib.contextmanager
-def _signals_for(process: BaseProcess) -> Iterator[None]:
-    """Pass SIGINT and SIGTERM on to the child, which is in a process group of its own."""
-    asked = 0
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        asked += 1
-        if process.pid is None or not process.is_alive():
-            raise KeyboardInterrupt
-        if asked == 1:
-            print("\nStopping after this step (again: stop now) ...", file=sys.stderr)
-        os.kill(process.pid, signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
-
-    previous = {n: signal.signal(n, forward) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -146,3 +146,41 @@ def is_alive(path: Path, holder: dict[str, Any]) -> bool:
         return time.time() - path.stat().st_mtime < STALE_AFTER_SECONDS
     except OSError:
         return False
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a living process holds the lock file."""
+    holder = owner(path)
+    return bool(holder) and is_alive(path, holder)
+
+
+def clear_dead(path: Path) -> bool:
+    """Remove a lock whose holder died; return whether nobody holds it now."""
+    if not path.exists():
+        return True
+    try:
+        with Lock(path):
+            return True
+    except Held:
+        return False
+
+
+def check_place(results: Path) -> None:
+    """Refuse a results directory in which locks cannot be made.
+
+    Raises:
+        StoreError: it cannot be written, or its file system has no hard links.
+    """
+    probe = results / f".lock-probe.{uuid.uuid4().hex}"
+    try:
+        with Lock(probe):
+            pass
+    except OSError as error:
+        raise StoreError(
+            f"{results} cannot hold locks: {error}. Cells that run at once need a file system with "
+            "hard links (local disks and NFS have them); choose another place with "
+            "runtime.results=<directory>"
+        ) from error
+    finally:
+        for left in results.glob(f"{probe.name}*"):
+            left.unlink(missing_ok=True)

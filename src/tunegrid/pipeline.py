@@ -8,6 +8,9 @@ by what it calls, not by importing it.
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -25,7 +28,7 @@ from tunegrid import (
     scoring,
     store,
 )
-from tunegrid.errors import ConfigError, DataError, StageError, Stopped, all_problems
+from tunegrid.errors import ConfigError, DataError, StageError, Stopped, StoreError, all_problems
 from tunegrid.evaluation import Asked
 from tunegrid.identity import Cell, effective_training
 from tunegrid.lock import Lock
@@ -70,10 +73,14 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     if config.stage is Stage.check:
         return
     run_directory = RunDirectory(cell.directory)
+    newer = store.newer_format(run_directory)
+    if newer is not None:
+        raise StoreError(newer)
     run_directory.create()
     with Lock(run_directory.path / store.LOCK):
         run_directory.remove(store.RESULTS)
         run_directory.write(store.CELL, cell.record())
+        _note_attempt(run_directory, "begins")
         models = Models(cell, run_directory)
         if not _is_trained(cell, run_directory):
             with noting_failure(run_directory, "train"):
@@ -98,18 +105,33 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
         run_directory.remove(store.FAILED)
 
 
+def _note_attempt(run_directory: RunDirectory, what: str) -> None:
+    """Add a line to attempts.jsonl: who did what when, so that nothing is done twice unseen."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    run_directory.append_line(
+        store.ATTEMPTS,
+        {"time": now, "what": what, "host": socket.gethostname(), "pid": os.getpid()},
+    )
+
+
 def prepare_process(config: CellConfig) -> None:
     """Set the process up once: threads, quiet libraries."""
+    import torch
+
+    if config.runtime.threads is not None:
+        torch.set_num_threads(config.runtime.threads)
+    quieten_libraries()
+
+
+def quieten_libraries() -> None:
+    """Have libraries say nothing that a user could not act on."""
     import logging
     import threading
     import warnings
 
-    import torch
     import transformers
     from tqdm import tqdm
 
-    if config.runtime.threads is not None:
-        torch.set_num_threads(config.runtime.threads)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     # peft still asks for the old name of activation checkpointing, at every use.
@@ -139,22 +161,36 @@ def noting_failure(run_directory: RunDirectory, name: str) -> Iterator[None]:
     except Stopped:
         raise
     except BaseException as error:
+        text = f"{type(error).__name__}: {error}"
+        is_memory = _is_out_of_memory(error)
         failure = {
             "stage": name,
-            "error": f"{type(error).__name__}: {error}",
+            "error": f"out of memory: {text}" if is_memory else text,
             "traceback": traceback.format_exc(),
         }
         # With a full disk this cannot be written either; the error itself is still shown.
         with contextlib.suppress(Exception):
             run_directory.write(store.FAILED, failure)
-        if isinstance(error, torch.OutOfMemoryError):
+        if is_memory:
             raise StageError(
-                f"{name}: out of memory on the device. Lower runtime.micro_batch_tokens "
+                f"{name}: out of memory. Lower runtime.micro_batch_tokens "
                 "(training) or runtime.generation_batch_tokens (evaluation), or choose "
                 "quantization=int8 or nf4; neither of the first two changes the cell's identity"
             ) from error
         raise
     run_directory.remove(store.FAILED)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on a device or in the process.
+
+    torch has a class for devices alone; its allocator on CPUs raises a RuntimeError.
+    """
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate" in str(error)
+    )
 
 
 class Models:
@@ -258,7 +294,7 @@ def _train(
 
     config = cell.config
     run_directory.write(store.PROVENANCE, provenance.collect(cell.project))
-    examples, held_out, manifest = _tokenized(config, models)
+    examples, held_out, manifest = tokenized(config, models)
     run_directory.write(store.DATA, manifest)
     settings = effective_training(config)
     attached = models.attached(total_steps(len(examples.examples), settings))
@@ -302,6 +338,7 @@ def _train(
     with run_directory.replaced_directory(store.ADAPTER) as directory:
         export(attached.model, directory)
     run_directory.write(store.TRAINED, facts)
+    _note_attempt(run_directory, "trained")
     models.keep(attached.model)
     if not config.runtime.keep_checkpoint:
         run_directory.remove(store.CHECKPOINTS)
@@ -320,7 +357,7 @@ def mixture_of(config: CellConfig) -> mixture.Mixture:
     )
 
 
-def _tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, Any]]:
+def tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, Any]]:
     """Return training and validation examples as ids, and the manifest of both."""
     from tunegrid.tokens import encode_all
 

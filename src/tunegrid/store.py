@@ -18,6 +18,8 @@ from typing import Any
 
 from tunegrid.errors import StoreError
 
+FORMAT = 1
+"""Of cell.json and of what it names; a version refuses to write into a newer one's runs."""
 CELL = "cell.json"
 PROVENANCE = "provenance.json"
 DATA = "data.json"
@@ -33,6 +35,10 @@ FAILED = "failed.json"
 IMPORTED = "imported"
 """The `kind` of a run directory whose answers were made elsewhere."""
 LOCK = ".lock"
+ATTEMPTS = "attempts.jsonl"
+"""One line when a process begins to work on the run, one when it has trained it."""
+REPLACED = "replaced"
+"""Below the results directory: what runs had before they were run again on purpose."""
 
 
 class RunDirectory:
@@ -208,6 +214,21 @@ def finished_scores(run: RunDirectory) -> list[str] | None:
     except (StoreError, KeyError, TypeError):
         return None
     return scores if isinstance(scores, list) else None
+
+
+def newer_format(run: RunDirectory) -> str | None:
+    """Return why a run cannot be continued: a newer version of this program wrote it; else None."""
+    try:
+        written = run.read(CELL).get("format", 0) if run.has(CELL) else 0
+    except (StoreError, AttributeError):
+        return None
+    if not isinstance(written, int) or written <= FORMAT:
+        return None
+    return (
+        f"{run.path / CELL} has format {written}, and this version writes {FORMAT}: a newer "
+        "tunegrid made it. Update this one, or choose another place with "
+        "runtime.results=<directory>; the run is untouched"
+    )
 
 
 def finished_runs(results: Path) -> list[RunDirectory]:

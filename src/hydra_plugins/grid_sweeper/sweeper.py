@@ -1,31 +1,28 @@
 """The sweeper `grid`: expands a sweep, checks every cell, then runs what is not done.
 
-Owns: the border to Hydra's sweeps. What a sweep is stands in `tunegrid.grid`, what a cell is in
-`tunegrid.cell`.
+Owns: the border to Hydra's sweeps. How cells are made and run stands in `tunegrid.sweeping`.
 
 `from __future__ import annotations` must not stand here: Hydra reads the dataclass' types.
 """
 
-import os
-import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from tunegrid import grid, launch, overrides
-from tunegrid.entry import composed_cell, explained, project
-from tunegrid.errors import ConfigError, all_problems
-from tunegrid.identity import Cell
-from tunegrid.schema import Stage
-from tunegrid.store import RunDirectory
-from tunegrid.tables.rows import run_rows
+from tunegrid import launch, lock, running
+from tunegrid.entry import note_exit_code, project
+from tunegrid.errors import ConfigError
+from tunegrid.schema import Retry, Stage
+from tunegrid.sweeping import order
+from tunegrid.sweeping.cells import Collector, Members, places_of, planned, sweep_of
+from tunegrid.sweeping.composing import Composer
+from tunegrid.sweeping.expansion import Words, expanded
 
 
 @dataclass
@@ -37,20 +34,8 @@ class GridSweeperConfig:
     """Each maps settings and groups to choices; the sweep is the union of their products."""
     exclude: list[Any] = field(default_factory=list)
     """Each maps settings to values; cells that agree with all of them are left out."""
-    max_cells: int = 2000
-
-
-@dataclass(frozen=True)
-class Words:
-    """One cell's overrides: those every cell has, and those that tell the cells apart."""
-
-    fixed: list[str]
-    varied: list[str]
-
-    @property
-    def all(self) -> list[str]:
-        """All of them, in the order Hydra applies them."""
-        return [*self.fixed, *self.varied]
+    include: list[str] = field(default_factory=list)
+    """Further sweep files whose cells belong to this one, each with that file's own settings."""
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConfig)
@@ -59,12 +44,10 @@ ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweepe
 class GridSweeper(Sweeper):
     """Runs the cells of a sweep through the launcher, in the order of their bases."""
 
-    def __init__(self, grids: list[Any], exclude: list[Any], max_cells: int) -> None:
-        self.grids = [_plain(one) for one in grids]
-        self.exclude = [_plain(one) for one in exclude]
-        self.max_cells = max_cells
-        self.config: DictConfig | None = None
-        self.hydra_context: HydraContext | None = None
+    def __init__(self, grids: list[Any], exclude: list[Any], include: list[str]) -> None:
+        # What they say is read from the composed configuration, as for included sweeps.
+        self.hydra_context: Any = None
+        self.config: Any = None
         self.launcher: Any = None
 
     def setup(
@@ -85,108 +68,102 @@ class GridSweeper(Sweeper):
         Raises:
             ConfigError: a cell cannot be run; nothing was started.
         """
-        cells = self._checked(self._expanded(arguments))
-        waiting = [(words, cell) for words, cell in cells if not launch.is_finished(cell)]
-        if all(cell.config.stage is Stage.check for _, cell in cells):
-            launch.check_architectures([cell for _, cell in cells])
-            print(f"{len(cells)} cells can be run; nothing was started.", file=sys.stderr)
-            return []
-        done = len(cells) - len(waiting)
-        print(
-            f"{len(cells)} cells, {done} of them done already, {len(waiting)} to run",
-            file=sys.stderr,
+        loader = self.hydra_context.config_loader
+        words = expanded(
+            sweep_of(self.config), arguments, loader, places_of(self.config), project() / "conf"
         )
-        launch.check_architectures([cell for _, cell in waiting])
-        # Cells of one base follow one another, so that its files stay in the page cache.
-        waiting.sort(key=lambda pair: pair[1].config.model.path)
-        results = self.launcher.launch([words for words, _ in waiting], initial_job_idx=0)
-        self._report([cell for _, cell in cells])
+        composer = Composer(loader, self.config)
+        collector = Collector(composer, project(), Path(self.config.hydra.runtime.cwd))
+        self._refuse_too_many(words, composer)
+        if self._is_plan(words, composer):
+            self._plan(collector, words)
+            return []
+        return self._run(collector.runnable(words))
+
+    def _run(self, members: Members) -> Any:
+        stages = {member.cell.config.stage for member in members.cells}
+        every = [member.cell for member in members.cells]
+        if stages == {Stage.check}:
+            launch.check_architectures(every)
+            order.say(f"{len(every)} cells can be run; nothing was started.")
+            return []
+        one = order.settings(members.cells)
+        is_local = type(self.launcher) is BasicLauncher
+        order.refuse_impossible(one, every[0].config, is_local)
+        lock.check_place(Path(one.results))
+        parts = order.split(members.cells, one.retry)
+        repeated = members.named - len(members.cells)
+        order.say(
+            f"{len(every)} cells"
+            + (f" ({repeated} more named by several sweeps)" if repeated else "")
+            + f", {len(parts.done)} of them done already, {len(parts.waiting)} to run"
+        )
+        if not parts.waiting and not parts.kept_failed:
+            order.report(members.cells)
+            return []
+        launch.check_architectures([member.cell for member in parts.waiting])
+        if one.retry is Retry.all:
+            order.set_aside(parts.waiting)
+        return self._launched(members, parts, one, is_local)
+
+    def _launched(self, members: Members, parts: order.Split, one: Any, is_local: bool) -> Any:
+        hydra = self.config.hydra
+        listed = [*parts.waiting, *parts.kept_failed, *parts.done]
+        launcher = str(hydra.runtime.choices.get("hydra/launcher", "basic"))
+        written = order.record(Path(hydra.sweep.dir), hydra.job.config_name, launcher, listed)
+        run_frozen = getattr(self.launcher, "launch_frozen", None)
+        if is_local or run_frozen is not None:
+            outcomes = order.run(parts, one, written, run_frozen)
+            results: Any = []
+        else:
+            try:
+                results = self.launcher.launch(
+                    [member.words.all for member in parts.waiting], initial_job_idx=0
+                )
+            except Exception as error:
+                # A job that died hides the others' results behind its error; they are on the disk.
+                order.say(f"the launcher {launcher} ended with {type(error).__name__}: {error}")
+                results = []
+            outcomes = order.from_disk([*parts.waiting, *parts.kept_failed])
+        if one.detach:
+            return results
+        note_exit_code(running.exit_code(outcomes))
+        order.report(members.cells)
+        for outcome in outcomes:
+            if outcome.state == running.REFUSED:
+                order.say(f"{outcome.train_id}: {outcome.reason}")
+        if any(outcome.state in (running.INTERRUPTED, running.NOT_STARTED) for outcome in outcomes):
+            order.say(
+                "Stopped. Nothing is lost but the steps since the last checkpoints; the same "
+                "command continues."
+            )
         return results
 
-    def _expanded(self, arguments: list[str]) -> list[Words]:
-        """Return each cell's overrides."""
-        parser = OverridesParser.create(config_loader=self._loader)
-        fixed, choices = [], {}
-        for override in parser.parse_overrides(arguments):
-            key = override.get_key_element()
-            if override.is_sweep_override():
-                if not override.is_discrete_sweep():
-                    raise ConfigError(
-                        f"{override.input_line}: a grid has choices, not intervals; "
-                        "write a,b,c or range(first,last,step)"
-                    )
-                choices[key] = list(override.sweep_string_iterator())
-            elif key.startswith("hydra"):
-                continue
-            else:
-                fixed.append(f"{key}={override.get_value_element_as_str()}")
-        named = {word.partition("=")[0].lstrip("+~") for word in fixed}
-        grids = [{k: v for k, v in one.items() if k not in named} for one in self.grids]
-        cells = grid.expand(grids, self.exclude, choices)
-        if len(cells) > self.max_cells:
-            raise ConfigError(
-                f"the sweep has {len(cells)} cells, more than hydra.sweeper.max_cells="
-                f"{self.max_cells}; narrow its choices or raise the limit"
-            )
-        return [Words(fixed, checked_words(_word(k, v) for k, v in cell.items())) for cell in cells]
+    def _plan(self, collector: Collector, words: list[Words]) -> None:
+        from tunegrid.plan.planning import plan, print_plan
 
-    def _checked(self, overrides: list[Words]) -> list[tuple[list[str], Cell]]:
-        """Return the cells without duplicates.
+        print_plan(plan(planned(collector.drafts(words))))
+
+    def _is_plan(self, words: list[Words], composer: Composer) -> bool:
+        """Return whether the sweep is to be planned.
 
         Raises:
-            ConfigError: the problems of all cells that cannot be run.
+            ConfigError: it is to be planned in part.
         """
-        cells: dict[str, tuple[list[str], Cell]] = {}
-        problems = []
-        for words in overrides:
-            try:
-                composed = self._loader.load_sweep_config(self.config, words.all)
-                cell = composed_cell(composed, Path(composed.hydra.runtime.cwd))
-            except Exception as error:
-                problems.append(f"[{' '.join(words.varied)}] {explained(error)}")
-                continue
-            cells.setdefault(launch.asked_name(cell), (words.all, cell))
-        if problems:
+        planning = {"stage=plan" in one.all for one in words}
+        if len(planning) > 1:
+            raise ConfigError("stage=plan holds for a whole sweep; give it on the command line")
+        return planning == {True}
+
+    def _refuse_too_many(self, words: list[Words], composer: Composer) -> None:
+        """Refuse a sweep of more cells than `runtime.max_cells` before composing them all.
+
+        Raises:
+            ConfigError: it has more.
+        """
+        allowed = composer.compose(words[0].fixed, words[0].varied).runtime.max_cells
+        if len(words) > allowed:
             raise ConfigError(
-                all_problems(
-                    f"{len(problems)} of {len(overrides)} cells cannot be run; nothing was started",
-                    problems,
-                )
+                f"the sweep has {len(words)} cells, more than runtime.max_cells={allowed}; narrow "
+                "its choices or raise the limit"
             )
-        return list(cells.values())
-
-    @property
-    def _loader(self) -> Any:
-        assert self.hydra_context is not None  # noqa: S101 - Hydra calls setup first
-        return self.hydra_context.config_loader
-
-    def _report(self, cells: list[Cell]) -> None:
-        from tunegrid.tables.show import print_comparison, print_runs
-
-        directories = dict.fromkeys(os.fspath(cell.directory) for cell in cells)
-        runs = [RunDirectory(Path(path)) for path in directories]
-        print_runs(run_rows([run for run in runs if run.has("cell.json")]), len(runs))
-        print_comparison(runs)
-
-
-def checked_words(words: Iterable[str]) -> list[str]:
-    """Return a sweep file's words as if they stood on the command line: checked the same way."""
-    return overrides.checked(list(words), project() / "conf")
-
-
-def _plain(value: Any) -> Any:
-    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-
-
-def _word(name: str, value: Any) -> str:
-    """Return one override; a list or mapping in Hydra's own notation."""
-    if value is None:
-        return f"{name}=null"
-    if isinstance(value, bool):
-        return f"{name}={str(value).lower()}"
-    if isinstance(value, list):
-        return f"{name}=[{','.join(str(one) for one in value)}]"
-    if isinstance(value, str) and any(sign in value for sign in ",{}[]()=:"):
-        quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"{name}='{quoted}'"
-    return f"{name}={value}"

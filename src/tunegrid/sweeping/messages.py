@@ -1,0 +1,30 @@
+"""Errors of Hydra, OmegaConf and ours as messages.
+
+Owns: how an error is worded for a user. Part of the edge.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tunegrid.errors import TunegridError
+from tunegrid.wiring import suggestion
+
+
+def explained(error: Exception) -> str:
+    """Return the message of an error, with the nearest name where a key is misspelled."""
+    if isinstance(error, TunegridError):
+        return f"{type(error).__name__}: {error}"
+    # "Error merging override seed=x" says what, its cause says why.
+    reasons = [error, *([error.__cause__] if error.__cause__ is not None else [])]
+    text = ": ".join(str(reason).strip() for reason in reasons)
+    unknown = re.search(r"[Kk]ey '([^']+)' not in '(\w+)'", text)
+    hint = ""
+    if unknown:
+        from tunegrid import schema
+
+        kind = getattr(schema, unknown.group(2), None)
+        if isinstance(kind, type):
+            names = list(getattr(kind, "__dataclass_fields__", {}))
+            hint = f"\n{unknown.group(1)!r} is no setting{suggestion(unknown.group(1), names)}"
+    return f"ConfigError: {text}{hint}"

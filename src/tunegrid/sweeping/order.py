@@ -1,0 +1,206 @@
+"""Running a sweep: what is left of it, on which launcher, and how it ended.
+
+Owns: skipping, retrying, the record of the launch and the table at the end. Part of the edge.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunegrid import launch, launches, lock, machine, running, store
+from tunegrid.errors import ConfigError, StoreError, all_problems
+from tunegrid.identity import Cell
+from tunegrid.lock import Lock
+from tunegrid.running import Outcome
+from tunegrid.schema import Retry, RuntimeConfig
+from tunegrid.store import RunDirectory
+from tunegrid.sweeping.cells import Member
+
+ONE_FOR_ALL = ("results", "parallel", "retry", "fail_fast", "max_cells", "detach", "cells_per_job")
+"""Settings of a sweep as a whole: its cells may not differ in them."""
+
+RunFrozen = Callable[[launches.Launch, Sequence[int]], Sequence[Outcome]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The cells of a sweep by what is to be done."""
+
+    done: tuple[Member, ...]
+    kept_failed: tuple[Member, ...]
+    """Failed before, and not to be run again."""
+    waiting: tuple[Member, ...]
+
+
+def settings(members: Sequence[Member]) -> RuntimeConfig:
+    """Return the runtime settings of a sweep as a whole.
+
+    Raises:
+        ConfigError: cells that differ in them, or that cannot run at once here.
+    """
+    first = members[0].cell.config.runtime
+    differing = [
+        f"runtime.{name} has several values ({', '.join(sorted(values))}); give the sweep one"
+        for name in ONE_FOR_ALL
+        if len(values := {str(getattr(one.cell.config.runtime, name)) for one in members}) > 1
+    ]
+    if differing:
+        raise ConfigError(all_problems("settings of a sweep as a whole differ", differing))
+    return first
+
+
+def split(members: Sequence[Member], retry: Retry) -> Split:
+    """Return what of a sweep is done, stays failed, and is to be run.
+
+    Raises:
+        StoreError: runs that a newer version wrote; nothing was started.
+    """
+    _refuse_newer(members)
+    done, kept, waiting = [], [], []
+    for member in members:
+        if retry is not Retry.all and launch.is_finished(member.cell):
+            done.append(member)
+        elif retry is Retry.none and RunDirectory(member.cell.directory).has(store.FAILED):
+            kept.append(member)
+        else:
+            waiting.append(member)
+    # Cells of one base follow one another, so that its files stay in the page cache.
+    waiting.sort(key=_base)
+    return Split(tuple(done), tuple(kept), tuple(waiting))
+
+
+def _base(member: Member) -> tuple[str, str]:
+    config = member.cell.config
+    return config.model.path, config.quantization.precision.value
+
+
+def _refuse_newer(members: Sequence[Member]) -> None:
+    newer = [
+        problem
+        for path in dict.fromkeys(one.cell.directory for one in members)
+        if (problem := store.newer_format(RunDirectory(path))) is not None
+    ]
+    if newer:
+        raise StoreError(all_problems("this version cannot go on with these runs", newer))
+
+
+def set_aside(members: Sequence[Member]) -> None:
+    """Move what runs have out of their way, to `replaced/` beside `runs/`: nothing is lost.
+
+    Raises:
+        Held: one of them is being run.
+    """
+    now = time.strftime("%Y-%m-%d_%H-%M-%S")
+    for directory in dict.fromkeys(member.cell.directory for member in members):
+        if not directory.exists():
+            continue
+        kept = directory.parents[1] / store.REPLACED / directory.name / now
+        with Lock(directory / store.LOCK):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(directory, kept)
+        (kept / store.LOCK).unlink(missing_ok=True)
+
+
+def run(
+    parts: Split, one: RuntimeConfig, record: launches.Launch, run_frozen: RunFrozen | None
+) -> list[Outcome]:
+    """Run what waits; return the outcomes of all cells that are not done from before.
+
+    Args:
+        parts: the sweep.
+        one: its settings as a whole.
+        record: the launch, whose cells begin with the waiting ones in their order.
+        run_frozen: a launcher of ours; None runs the cells on this machine.
+    """
+    indices = list(range(len(parts.waiting)))
+    if run_frozen is not None:
+        outcomes = list(run_frozen(record, indices))
+    else:
+        outcomes = running.run_cells(
+            [member.cell for member in parts.waiting],
+            parallel=one.parallel,
+            fail_fast=one.fail_fast,
+        )
+    remaining = [
+        Outcome(member.cell.train_id, running.FAILED, "failed before (runtime.retry=none)")
+        for member in parts.kept_failed
+    ]
+    return [*outcomes, *remaining]
+
+
+def from_disk(members: Sequence[Member]) -> list[Outcome]:
+    """Return how cells ended that one of Hydra's own launchers ran."""
+    outcomes = []
+    for member in members:
+        cell = member.cell
+        if launch.is_finished(cell):
+            outcomes.append(Outcome(cell.train_id, running.DONE))
+        else:
+            failed = RunDirectory(cell.directory).has(store.FAILED)
+            state = running.FAILED if failed else running.NOT_STARTED
+            outcomes.append(Outcome(cell.train_id, state))
+    return outcomes
+
+
+def refuse_impossible(one: RuntimeConfig, config: Any, is_local: bool) -> None:
+    """Refuse settings that cannot hold on this machine or launcher.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    problems = machine.problems_at_once(config) if is_local else []
+    if one.detach and is_local:
+        problems.append(
+            "runtime.detach=true submits to SLURM and ends; choose hydra/launcher=slurm, or leave "
+            "it false"
+        )
+    if problems:
+        raise ConfigError(all_problems("the sweep cannot be run here", problems))
+
+
+def record(
+    directory: Path, sweep: str, launcher: str, members: Sequence[Member]
+) -> launches.Launch:
+    """Write what is launched, and return it."""
+    if (directory / launches.CELLS).exists():
+        # Two launches within one second.
+        directory = directory.with_name(f"{directory.name}-{os.getpid()}")
+    return launches.write(
+        directory,
+        sweep,
+        launcher,
+        [(member.words.all, member.cell, asked_scores(member.cell)) for member in members],
+    )
+
+
+def asked_scores(cell: Cell) -> list[str]:
+    """Return the names of the scores a cell is asked for."""
+    from tunegrid import pipeline
+
+    return [asked.score_id for asked in pipeline.asked_of(cell)]
+
+
+def report(members: Sequence[Member]) -> None:
+    """Print every cell with how far it is, then the comparison of those that are scored."""
+    from tunegrid.tables.rows import run_rows
+    from tunegrid.tables.show import print_comparison, print_runs
+
+    directories = dict.fromkeys(member.cell.directory for member in members)
+    for path in directories:
+        # A process killed between its last file and its lock leaves the lock.
+        if path.exists():
+            lock.clear_dead(path / store.LOCK)
+    runs = [RunDirectory(path) for path in directories]
+    print_runs(run_rows([run for run in runs if run.has(store.CELL)]), len(runs))
+    print_comparison(runs)
+
+
+def say(line: str) -> None:
+    """Print a line on standard error."""
+    print(line, file=sys.stderr, flush=True)
