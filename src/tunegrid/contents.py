@@ -15,12 +15,14 @@ from typing import Any
 
 from tunegrid.errors import ConfigError
 from tunegrid.fingerprint import canonical_json, file_sha256, text_sha256
-from tunegrid.schema import BenchmarkConfig, CellConfig
+from tunegrid.schema import BenchmarkConfig, CellConfig, SourceConfig
 from tunegrid.wiring import find_function
 
 # What decides a base's behaviour; a README beside it does not.
 BASE_FILES = ("*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.jinja")
 REMEMBER_FROM_BYTES = 16 * 2**20
+FETCH = "bring it with `tunegrid fetch <sweep>` on a machine with network"
+COLLECTION_ABSENT = "Put the collection's file there or name where it is."
 
 
 def find(path: str, places: Sequence[Path]) -> Path | None:
@@ -89,11 +91,12 @@ def resolve_paths(
     for name, collection in config.data.collections.items():
         setting = f"data.collections.{name}.files"
         collection.files = [
-            absolute(path, setting, "Put the collection's file there or name where it is.")
+            absolute(path, setting, _or_fetch(COLLECTION_ABSENT, collection.source))
             for path in collection.files
         ]
     for name, benchmark in benchmarks(config).items():
-        benchmark.path = absolute(benchmark.path, f"eval.{name}.path", _where_from(name))
+        how = _or_fetch(where_from(name), benchmark.source)
+        benchmark.path = absolute(benchmark.path, f"eval.{name}.path", how)
         for option in path_options(benchmark.function, benchmark.options):
             benchmark.options[option] = absolute(
                 benchmark.options[option], f"eval.{name}.options.{option}", "Name where it is."
@@ -162,7 +165,14 @@ def benchmarks(config: CellConfig) -> dict[str, BenchmarkConfig]:
     return {name: benchmark for name, benchmark in named.items() if benchmark is not None}
 
 
-def _where_from(benchmark: str) -> str:
+def _or_fetch(how: str, source: SourceConfig | None) -> str:
+    """Return what to do about an absent input, with the command that brings it where one can."""
+    is_known = source is not None and (source.repository is not None or source.url is not None)
+    return f"{how.rstrip('.')}; or {FETCH}" if is_known else how
+
+
+def where_from(benchmark: str) -> str:
+    """Return where a benchmark comes from and how a copy of it is named."""
     return {
         "belle": "Belle-eval (1,000 items, ODC-By) is eval/eval_set.json of the BELLE project; "
         "name your copy with eval.belle.path=<file>.",

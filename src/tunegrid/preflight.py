@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tunegrid import prompts
-from tunegrid.contents import benchmarks, is_repository_id
+from tunegrid.contents import FETCH, benchmarks, is_repository_id
 from tunegrid.errors import TunegridError
 from tunegrid.fingerprint import canonical_json
 from tunegrid.methods.attaching import PLANNED_STEPS, SUPPLIED
@@ -81,8 +81,8 @@ def _base(config: CellConfig) -> Iterator[str]:
     ):
         yield (
             f"model.path: {config.model.path!r} is no directory here, not in the cache of the "
-            "model hub, and the hub cannot be reached. Give a directory, or download it where "
-            f"there is a network: hf download {config.model.path}"
+            "model hub, and the hub cannot be reached. Give a directory, download it where there "
+            f"is a network (hf download {config.model.path}), or {FETCH}"
         )
 
 

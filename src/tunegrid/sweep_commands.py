@@ -9,17 +9,23 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunegrid.errors import ConfigError
 from tunegrid.store import RunDirectory
 from tunegrid.tables import rows
+
+if TYPE_CHECKING:
+    from tunegrid.fetching.listing import Listed
 
 AddCommand = Callable[[str, Any, str], argparse.ArgumentParser]
 PROJECT = Path(__file__).resolve().parents[2]
 RUN_COLUMNS = (
     "train_id", "status", "steps", "final_loss", "tokens_per_second", "suspect", "error"
 )  # fmt: skip
+
+ONLY = {"bases": "base", "collections": "collection", "benchmarks": "benchmark"}
+INTERRUPTED = 130
 
 
 def add(command: AddCommand) -> None:
@@ -31,6 +37,20 @@ def add(command: AddCommand) -> None:
     looking.add_argument("--watch", action="store_true", help="a live table, until all have ended")
     looking.add_argument(
         "--every", type=float, default=2.0, metavar="SECONDS", help="how often --watch looks (2)"
+    )
+    bringing = command("fetch", fetch, "bring the bases, collections and benchmarks of a sweep")
+    bringing.add_argument("sweep", help="a file of sweeps/, without .yaml")
+    bringing.add_argument(
+        "settings", nargs="*", metavar="key=value", help="as behind `python run.py -cn <sweep>`"
+    )
+    bringing.add_argument("--yes", action="store_true", help="bring them without asking")
+    bringing.add_argument(
+        "--only", action="append", choices=sorted(ONLY), help="one kind of input; may be repeated"
+    )
+    bringing.add_argument(
+        "--offline-check",
+        action="store_true",
+        help="ask no server and bring nothing: exit code 0 if everything is here",
     )
 
 
@@ -79,3 +99,61 @@ def _print_json(found: list[dict[str, Any]]) -> None:
     from tunegrid import cli
 
     cli.print_json(found)
+
+
+def fetch(options: argparse.Namespace) -> int:
+    """List the inputs of a sweep and bring what is missing; exit code 0 when nothing is left."""
+    from tunegrid.fetching import listing
+    from tunegrid.fetching.inputs import inputs_of
+    from tunegrid.sweeping.cells import planned_cells
+
+    cells = planned_cells(options.sweep, PROJECT, options.settings)
+    inputs = inputs_of((one.cell.config for one in cells), PROJECT)
+    if options.only:
+        kinds = [ONLY[name] for name in options.only]
+        inputs = [one for one in inputs if one.kind in kinds]
+    found = listing.listed(inputs, ask_servers=not options.offline_check)
+    rooms = listing.room(found, PROJECT)
+    if options.json:
+        _print_json(listing.rows(found))
+    else:
+        listing.print_list(found, rooms, PROJECT)
+    unready = [one for one in found if one.state in (listing.BY_HAND, listing.REFUSED)]
+    missing = [one for one in found if one.state == listing.MISSING]
+    if options.offline_check:
+        return int(bool(missing or unready))
+    if not missing:
+        return int(bool(unready))
+    listing.refuse_overflow(rooms)
+    if not options.yes and not _confirmed(options.sweep):
+        return 0
+    return max(int(bool(unready)), _bring(found))
+
+
+def _confirmed(sweep: str) -> bool:
+    """Return whether a person at a terminal says yes; elsewhere say what to do, and no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        print(f"Nothing was brought. To bring it: tunegrid fetch {sweep} --yes", file=sys.stderr)
+        return False
+    print("Bring what is missing? [y/N] ", end="", file=sys.stderr, flush=True)
+    said_yes = sys.stdin.readline().strip().lower() in ("y", "yes")
+    if not said_yes:
+        print("Nothing was brought.", file=sys.stderr)
+    return said_yes
+
+
+def _bring(found: Sequence[Listed]) -> int:
+    from tunegrid.fetching.bringing import bring_all
+
+    try:
+        failures = bring_all(found)
+    except KeyboardInterrupt:
+        print("\nStopped. What has arrived is kept; the same command goes on.", file=sys.stderr)
+        return INTERRUPTED
+    if failures:
+        print(f"\n{len(failures)} inputs could not be brought:", file=sys.stderr)
+        for one in failures:
+            print(f"  {one.input.kind} {one.input.name}: {one.reason}", file=sys.stderr)
+        return 1
+    print("Everything that could be brought is here.", file=sys.stderr)
+    return 0

@@ -1,0 +1,1 @@
+"""Bringing the inputs of a sweep onto this machine: bases, collections and benchmarks."""
