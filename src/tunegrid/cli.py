@@ -14,7 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tunegrid import __version__, evaluation_commands, method_commands, store, sweep_commands
+from tunegrid import (
+    __version__,
+    evaluation_commands,
+    method_commands,
+    slurm_commands,
+    store,
+    sweep_commands,
+)
 from tunegrid.errors import ConfigError, TunegridError
 from tunegrid.store import RunDirectory
 from tunegrid.tables import compare, rows
@@ -56,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
     command("tables", tables, "write metrics.csv and runs.csv, and print their rows")
     sweep_commands.add(command)
+    slurm_commands.add(command)
     difference = command("diff", diff, "what differs between two cells, in settings and scores")
     difference.add_argument("first", help="a train_id, or the beginning of one")
     difference.add_argument("second")
