@@ -7,6 +7,7 @@ calls. What the processes do together while they train is `tunegrid.training.pro
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
 import os
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import traceback
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
@@ -87,6 +88,16 @@ def from_environment(
     Raises:
         ConfigError: torchrun started another number of processes.
     """
+    given = _given(wanted, environment)
+    if given is None:
+        return None
+    source, rank, local_rank = given
+    address = "env://" if source == "torchrun" else _address(environment, name)
+    return Place(rank, local_rank, wanted, address, source)
+
+
+def _given(wanted: int, environment: Mapping[str, str]) -> tuple[str, int, int] | None:
+    """Return who started this process, its rank and its rank on its machine, or None."""
     started = int(environment.get("WORLD_SIZE", "1"))
     if "RANK" in environment and "LOCAL_RANK" in environment and started > 1:
         if started != wanted:
@@ -95,12 +106,10 @@ def from_environment(
                 f"started {started} processes; set runtime.gpus_per_cell={started}, start "
                 f"{wanted}, or start run.py without torchrun: it starts the processes itself"
             )
-        rank, local = int(environment["RANK"]), int(environment["LOCAL_RANK"])
-        return Place(rank, local, wanted, "env://", "torchrun")
+        return "torchrun", int(environment["RANK"]), int(environment["LOCAL_RANK"])
     tasks = int(environment.get("SLURM_STEP_NUM_TASKS") or environment.get("SLURM_NTASKS") or "1")
     if wanted > 1 and tasks == wanted and "SLURM_STEP_ID" in environment:
-        rank, local = int(environment["SLURM_PROCID"]), int(environment["SLURM_LOCALID"])
-        return Place(rank, local, wanted, _address(environment, name), "srun")
+        return "srun", int(environment["SLURM_PROCID"]), int(environment["SLURM_LOCALID"])
     return None
 
 
@@ -119,7 +128,7 @@ def _first_host(environment: Mapping[str, str]) -> str:
     if count == "1" or not nodes:
         return "127.0.0.1"
     try:
-        listed = subprocess.run(
+        listed = subprocess.run(  # noqa: S603
             ["scontrol", "show", "hostnames", nodes],  # noqa: S607
             capture_output=True,
             text=True,
@@ -340,9 +349,38 @@ def _be_member(sender: Connection, cell: Cell, place: Place) -> NoReturn:
     os._exit(code)
 
 
-def follows(wanted: int) -> bool:
-    """Return whether torchrun or srun started this process beside one that leads."""
-    place = from_environment(wanted)
-    return place is not None and place.rank > 0
+def follows(cells: Sequence[Cell], parallel: int = 1) -> bool:
+    """Return whether torchrun or srun started this process beside one that leads.
+
+    Such a process trains along, and neither writes nor prints.
+
+    Args:
+        cells: what all the processes are about to run, one after another.
+        parallel: how many of them at once.
+
+    Raises:
+        ConfigError: the processes do not fit the cells, or several cells would run at once.
+    """
+    given = [_given(one.config.runtime.gpus_per_cell, os.environ) for one in cells]
+    if parallel > 1 and any(one is not None for one in given):
+        raise ConfigError(
+            f"runtime.parallel={parallel} cells cannot share the processes that torchrun or srun "
+            "started; set runtime.parallel=1, or start run.py alone: it starts the processes"
+        )
+    return any(one is not None and one[1] > 0 for one in given)
 
 
+def own_directories() -> list[str]:
+    """Return what keeps Hydra from writing where the process that leads does.
+
+    It is asked before anything was composed, so it looks at the number alone that torchrun or
+    srun gave.
+    """
+    rank = os.environ.get("RANK") if int(os.environ.get("WORLD_SIZE", "1")) > 1 else None
+    if rank is None and int(os.environ.get("SLURM_STEP_NUM_TASKS") or "1") > 1:
+        rank = os.environ.get("SLURM_PROCID")
+    if rank is None or int(rank) == 0:
+        return []
+    directory = tempfile.mkdtemp(prefix="tunegrid-follows-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return [f"hydra.run.dir={directory}", f"hydra.sweep.dir={directory}"]

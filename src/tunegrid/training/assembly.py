@@ -206,8 +206,6 @@ class Assembly:
             remove_unused_columns=False,
             dataloader_pin_memory=False,
             ddp_find_unused_parameters=False,
-            # Buffers are functions of the base, of the seed or of gradients: equal everywhere.
-            ddp_broadcast_buffers=False,
         )
         if arguments.n_gpu > 1:
             # One process sees several GPUs: the Trainer would split each batch over all of them.

@@ -158,9 +158,7 @@ def _meet(place: Place, name: str, on_cuda: bool) -> None:
         torch.cuda.set_device(_device_index(place))
     try:
         store, _, _ = next(
-            distributed.rendezvous(
-                place.rendezvous, place.rank, place.world_size, timeout=PATIENCE
-            )
+            distributed.rendezvous(place.rendezvous, place.rank, place.world_size, timeout=PATIENCE)
         )
         distributed.init_process_group(
             "nccl" if on_cuda else "gloo",
