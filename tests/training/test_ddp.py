@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy
 import pytest
-
 from together import EXAMPLES, Task, run
+
 from tunegrid.schema import Layout
 from tunegrid.training.checkpoints import Checkpoints
 
