@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tunegrid.errors import DataError, TunegridError
+from tunegrid.errors import TunegridError
 from tunegrid.fetching import hub, transfer
 from tunegrid.fetching.hub import RemoteFile
 from tunegrid.fetching.inputs import BASE, Input
@@ -59,9 +59,7 @@ def bring(one: Listed, tell: Say) -> None:
         StoreError: the disk refuses.
     """
     if one.input.kind == BASE:
-        if one.repository is None:
-            raise DataError(f"{one.input.origin}: the hub did not say what it holds")
-        folder = hub.bring_base(one.input, one.repository)
+        folder = hub.bring_base(one.input, one.repository or hub.base_repository(one.input))
         tell(f"  in {folder}")
         if one.input.revision != folder.name:
             tell(
@@ -69,13 +67,16 @@ def bring(one: Listed, tell: Say) -> None:
                 "(the cells' names change with it, so pin before the first run)"
             )
         return
-    known = {file.name: file for file in one.repository.files} if one.repository else {}
+    repository = one.repository
+    if repository is None and one.input.repository is not None:
+        repository = hub.dataset_files(one.input)
+    known = {file.name: file for file in repository.files} if repository else {}
     for file in one.input.files:
         if file.path.exists():
             continue
         address, headers = one.input.address(file), {}
-        if one.repository is not None:
-            address, headers = hub.file_address(one.input, file.name, one.repository.commit)
+        if repository is not None:
+            address, headers = hub.file_address(one.input, file.name, repository.commit)
         stated = known.get(file.name)
         if file.sha256 is not None:
             stated = RemoteFile(file.name, None, file.sha256.lower(), None)

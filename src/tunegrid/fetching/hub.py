@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid.errors import DataError
-from tunegrid.fetching.inputs import Input
+from tunegrid.fetching.inputs import Input, OutOfReach
 
 TIMEOUT_SECONDS = 20.0
 DESCRIBING = (".json", ".model", ".jinja", ".txt")
@@ -52,7 +52,8 @@ def base_repository(one: Input) -> Repository:
     """Return what is needed of a base's repository, asked from the hub.
 
     Raises:
-        DataError: no such repository, no access, no weights in it, or the hub is out of reach.
+        OutOfReach: the hub does not answer.
+        DataError: no such repository, no access, or no weights in it.
     """
     from huggingface_hub import HfApi
 
@@ -74,7 +75,8 @@ def dataset_files(one: Input) -> Repository:
     """Return the files of a dataset repository that an input names, in its order.
 
     Raises:
-        DataError: no such repository or file, no access, or the hub is out of reach.
+        OutOfReach: the hub does not answer.
+        DataError: no such repository or file, or no access.
     """
     from huggingface_hub import HfApi
 
@@ -161,6 +163,11 @@ def bring_base(one: Input, repository: Repository) -> Path:
                 etag_timeout=TIMEOUT_SECONDS,
             )
         )
+    if folder.name != repository.commit:
+        raise DataError(
+            f"{one.origin} moved from commit {repository.commit} to {folder.name} meanwhile; run "
+            "the same command again, or pin a commit with model.revision"
+        )
     wrong = [
         file.name for file in repository.files
         if file.name not in before and not is_intact(folder / file.name, file)
@@ -217,7 +224,10 @@ class Explained:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, Exception):
-            raise DataError(explained(self.one, error)) from error
+            # The hub's own connection errors are of the library it speaks with, whichever that is.
+            names = {base.__name__ for base in type(error).__mro__}
+            away = bool(names & {"TransportError", "ConnectionError", "OfflineModeIsEnabled"})
+            raise (OutOfReach if away else DataError)(explained(self.one, error)) from error
 
 
 def explained(one: Input, error: Exception) -> str:

@@ -12,12 +12,16 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
 
 from tunegrid import contents
-from tunegrid.errors import ConfigError, all_problems
+from tunegrid.errors import ConfigError, DataError, all_problems
 from tunegrid.schema import BenchmarkConfig, CellConfig, SourceConfig
 
 BASE, COLLECTION, BENCHMARK = "base", "collection", "benchmark"
 KINDS = (BASE, COLLECTION, BENCHMARK)
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+class OutOfReach(DataError):
+    """A server that cannot be asked now: no network, or it does not answer."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from tunegrid.errors import ConfigError, DataError, StoreError
 from tunegrid.fetching import hub, transfer
 from tunegrid.fetching.hub import Repository
-from tunegrid.fetching.inputs import BASE, File, Input
+from tunegrid.fetching.inputs import BASE, File, Input, OutOfReach
 from tunegrid.fingerprint import file_sha256
 
 HERE, MISSING, BY_HAND, LEFT_OUT, REFUSED = "here", "missing", "by hand", "left out", "refused"
@@ -44,8 +44,10 @@ class Listed:
         """Where it lies or will lie."""
         if self.input.kind == BASE and self.input.repository is not None:
             return "cache of the hub"
-        paths = [str(file.path) for file in self.input.files]
-        return paths[0] if len(paths) == 1 else os.path.commonpath(paths) + "/"
+        paths = [file.path for file in self.input.files]
+        if len(paths) == 1 and self.input.origin == "–":
+            return str(paths[0])
+        return os.path.commonpath([path.parent for path in paths]) + os.sep
 
 
 def listed(inputs: Sequence[Input], *, ask_servers: bool = True) -> list[Listed]:
@@ -66,6 +68,8 @@ def _listed(one: Input, *, ask_servers: bool) -> Listed:
         return _local(one)
     try:
         return _base(one, ask_servers) if one.kind == BASE else _files(one, ask_servers)
+    except OutOfReach as error:
+        return _stated(one, MISSING, str(error))
     except (DataError, StoreError) as error:
         return Listed(one, REFUSED, one.stated_bytes, None, is_stated=True, note=str(error))
 
@@ -79,14 +83,14 @@ def _local(one: Input) -> Listed:
 def _base(one: Input, ask_servers: bool) -> Listed:
     if not ask_servers:
         state = HERE if hub.is_cached(one, None) else MISSING
-        return Listed(one, state, one.stated_bytes, None, is_stated=True)
+        return _stated(one, state)
     try:
         repository = hub.base_repository(one)
-    except DataError as error:
-        # Without a network, what is whole in the cache is still good.
+    except DataError:
+        # What is whole in the cache is good whatever the hub says of it now.
         if hub.is_cached(one, None):
-            return Listed(one, HERE, one.stated_bytes, 0, is_stated=True)
-        return Listed(one, REFUSED, one.stated_bytes, None, is_stated=True, note=str(error))
+            return _stated(one, HERE)
+        raise
     if hub.is_cached(one, repository):
         return Listed(one, HERE, repository.size_bytes, 0, repository=repository)
     rest = hub.bytes_to_bring(one, repository)
@@ -99,7 +103,7 @@ def _files(one: Input, ask_servers: bool) -> Listed:
     if not absent:
         return Listed(one, HERE, sum(_size(file.path) for file in one.files), 0)
     if not ask_servers:
-        return Listed(one, MISSING, one.stated_bytes, None, is_stated=True)
+        return _stated(one, MISSING)
     repository = None
     if one.repository is not None:
         repository = hub.dataset_files(one)
@@ -108,11 +112,16 @@ def _files(one: Input, ask_servers: bool) -> Listed:
         sizes = {file.name: transfer.size_of(one.address(file)) for file in absent}
     remaining = [_rest(file, sizes[file.name]) for file in absent]
     if None in remaining:
-        return Listed(one, MISSING, one.stated_bytes, one.stated_bytes, is_stated=True)
+        return _stated(one, MISSING)
     here = sum(_size(file.path) for file in one.files if file not in absent)
     whole = here + sum(sizes[file.name] or 0 for file in absent)
     rest = sum(size or 0 for size in remaining)
     return Listed(one, MISSING, whole, rest, repository=repository)
+
+
+def _stated(one: Input, state: str, note: str | None = None) -> Listed:
+    rest = 0 if state == HERE else one.stated_bytes
+    return Listed(one, state, one.stated_bytes, rest, is_stated=True, note=note)
 
 
 def _refuse_other_contents(one: Input) -> None:
@@ -192,30 +201,45 @@ def print_list(found: Sequence[Listed], rooms: Sequence[Room], project: Path) ->
     from rich.table import Table
 
     table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("input", "kind", "from", "to"):
+    for column in ("input", "from", "to"):
         table.add_column(column, overflow="fold")
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     styles = {HERE: "green", MISSING: "cyan", REFUSED: "bold red", BY_HAND: "yellow"}
+    kind = None
     for one in found:
+        if one.input.kind != kind:
+            kind = one.input.kind
+            table.add_row(f"[bold]{kind}s[/]")
         size = "?" if one.size_bytes is None else size_text(one.size_bytes)
         place = one.place.removeprefix(f"{project}{os.sep}")
         table.add_row(
-            *map(escape, (one.input.name, one.input.kind, one.input.origin, place)),
+            *map(escape, (f"  {one.input.name}", one.input.origin, place)),
             f"~{size}" if one.is_stated and one.size_bytes is not None else size,
             f"[{styles.get(one.state, 'dim')}]{one.state}[/]",
         )
     console = Console(highlight=False)
     console.print(table)
-    for one in found:
-        if one.note is not None:
-            console.print(f"{one.input.name}: {one.state}: {one.note}", markup=False)
+    for note in _notes(found):
+        console.print(note, markup=False)
     console.print(total(found), style="bold")
     for each in rooms:
         console.print(
             f"{size_text(each.needed_bytes)} of them to {each.place}, where "
             f"{size_text(each.free_bytes)} are free"
         )
+
+
+def _notes(found: Sequence[Listed]) -> Iterator[str]:
+    """Yield what is to be said, each once, with the inputs that it is said about."""
+    names: dict[str, list[str]] = {}
+    for one in found:
+        if one.note is not None and one.state != MISSING:
+            names.setdefault(one.note, []).append(one.input.name)
+    yield from (f"{', '.join(named)}: {note}" for note, named in names.items())
+    away = [one.note for one in found if one.note is not None and one.state == MISSING]
+    if away:
+        yield f"No server answered for {len(away)} of the inputs, for example: {away[0]}"
 
 
 def total(found: Sequence[Listed]) -> str:

@@ -17,7 +17,7 @@ import tenacity
 from tqdm import tqdm
 
 from tunegrid.errors import DataError
-from tunegrid.fetching.inputs import LOCAL_HOSTS
+from tunegrid.fetching.inputs import LOCAL_HOSTS, OutOfReach
 from tunegrid.lock import Lock
 from tunegrid.store import disk_errors
 
@@ -25,7 +25,6 @@ ATTEMPTS = 5
 """Without a new byte between them; a connection that breaks but gets on is never given up."""
 LONGEST_WAIT_SECONDS = 30.0
 TIMEOUT = httpx.Timeout(60.0, connect=20.0)
-BLOCK_BYTES = 1 << 20
 AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -86,13 +85,14 @@ def size_of(address: str) -> int | None:
     """Return the size that a server states, or None when it states none.
 
     Raises:
-        DataError: the server refuses or is out of reach.
+        OutOfReach: the server does not answer.
+        DataError: it refuses.
     """
     try:
         with httpx.Client(follow_redirects=True, timeout=TIMEOUT) as client:
             response = client.head(address, headers={"Accept-Encoding": "identity"})
     except httpx.HTTPError as error:
-        raise DataError(f"{address} cannot be reached: {_said(error)}") from error
+        raise OutOfReach(f"{address} cannot be reached: {_said(error)}") from error
     if response.status_code in (405, 501):
         return None
     _refuse(response, address)
@@ -188,8 +188,8 @@ def _receive(response: httpx.Response, part: Path, begun: int) -> None:
         tqdm(total=total, initial=begun, unit="B", unit_scale=True, disable=None,
              desc=part.name.removesuffix(".part")[-40:], leave=False) as bar,
     ):  # fmt: skip
-        # Bytes as they are sent: `iter_bytes` would undo a compression that a range cannot have.
-        for block in response.iter_raw(BLOCK_BYTES):
+        # As they come: of blocks of a fixed size the last, incomplete one is lost in a break.
+        for block in response.iter_raw():
             with disk_errors(part):
                 file.write(block)
             bar.update(len(block))
