@@ -40,12 +40,17 @@ def locate(model: ModelConfig, root: Path) -> str:
                 "directory, which has no revisions; set model.revision to null"
             )
         return str(directory)
-    if _HUB_ID.fullmatch(model.path):
+    if is_hub_id(model.path):
         return model.path
     raise ConfigError(
         f"model.path {model.path!r}: there is no directory {str(directory)!r}, and it is not a "
         "repository id of the form 'owner/name'; correct the path, or download the base"
     )
+
+
+def is_hub_id(path: str) -> bool:
+    """Return whether a path has the form of a repository id of the hub, `owner/name`."""
+    return _HUB_ID.fullmatch(path) is not None
 
 
 def torch_device(device: Device) -> torch.device:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid.bases.loading import load_config, model_class
-from tunegrid.bases.places import context_tokens
+from tunegrid.bases.places import context_tokens, is_hub_id
 from tunegrid.errors import ConfigError
 from tunegrid.methods.counts import Counts, count, linear_modules
 from tunegrid.schema import ModelConfig
@@ -86,6 +86,9 @@ def _is_at_hand(model: ModelConfig, root: Path) -> bool:
     directory = root / model.path
     if directory.is_dir():
         return (directory / "config.json").is_file()
+    # A directory that is not there yet is nothing the hub could be asked for.
+    if not is_hub_id(model.path):
+        return False
     found = try_to_load_from_cache(model.path, "config.json", revision=model.revision)
     return isinstance(found, str)
 

@@ -1,0 +1,1 @@
+"""What a sweep would cost, before any of it is run: see `tunegrid.plan.planning`."""

@@ -1,0 +1,155 @@
+"""What a base with a method attached is: parameters, exactly, and the sizes that memory needs.
+
+Owns: the numbers of an architecture, counted on torch's meta device without weights. Imports torch
+only in `counted`, which runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tunegrid import provenance
+from tunegrid.fingerprint import file_sha256
+from tunegrid.plan.jobs import REFUSED, Job
+from tunegrid.schema import CellConfig, ModelConfig, PeftConfig
+
+LIBRARIES = ("torch", "transformers", "peft")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The numbers of one base with one method."""
+
+    trainable: int
+    total: int
+    """All parameters, the method's included."""
+    base: int
+    """Those of the base alone."""
+    quantizable: int
+    """The weights of linear modules but the head: what 8 and 4 bit pack."""
+    largest_linear: int
+    hidden: int
+    layers: int
+    inner: int
+    """Width of the feed-forward part."""
+    is_gated: bool
+    heads: int
+    key_value_size: int
+    """Keys of one token in one layer: heads that have their own times their width."""
+    vocabulary: int
+    source: str
+    """`config.json`, or `model.architecture_config`."""
+
+
+def job(config: CellConfig) -> Job:
+    """Return what finds out the architecture of a cell's base with its method."""
+    method = None if config.peft.function is None else config.peft
+    directory = Path(config.model.path)
+    file = directory / "config.json"
+    depends_on = {
+        "base": file_sha256(file) if file.is_file() else config.model.path,
+        "revision": config.model.revision,
+        "cached": _is_cached(config.model),
+        "architecture": config.model.architecture,
+        "stated": config.model.architecture_config,
+        "method": None
+        if method is None
+        else {"function": method.function, "options": method.options},
+        "program": _program(),
+    }
+    return Job("architecture", depends_on, counted, (config.model, method))
+
+
+def read(fact: Mapping[str, Any]) -> Architecture | str:
+    """Return the numbers in a fact, or why there are none."""
+    if REFUSED in fact:
+        return str(fact[REFUSED])
+    return Architecture(**{one.name: fact[one.name] for one in fields(Architecture)})
+
+
+def counted(model: ModelConfig, method: PeftConfig | None) -> dict[str, Any]:
+    """Return the numbers of a base with a method; imports torch, loads no weights.
+
+    Raises:
+        ConfigError: no config.json and no stated numbers, or a method that the base cannot take.
+    """
+    from tunegrid.bases.skeleton import skeleton
+    from tunegrid.methods.attaching import PLANNED_STEPS, attach_to_skeleton
+    from tunegrid.methods.counts import count
+
+    root = Path()
+    base = skeleton(model, root, may_be_stated=True)
+    counts = base.counts()
+    sizes, is_gated = _linear_sizes(base.model), _is_gated(base.linear_modules())
+    trainable, total = 0, counts.total
+    if method is not None:
+        # The first try takes the skeleton that is here; one that it spoils is built anew.
+        built = [base.model]
+        attached = attach_to_skeleton(
+            method,
+            lambda: built.pop() if built else skeleton(model, root, may_be_stated=True).model,
+            PLANNED_STEPS,
+        )
+        with_method = count(attached.model)
+        trainable, total = with_method.trainable, with_method.total
+    config = base.model.config.get_text_config()
+    heads = config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    inner = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None)
+    return asdict(
+        Architecture(
+            trainable=trainable,
+            total=total,
+            base=counts.total,
+            quantizable=sum(sizes),
+            largest_linear=max(sizes, default=0),
+            hidden=config.hidden_size,
+            layers=config.num_hidden_layers,
+            inner=inner or 4 * config.hidden_size,
+            is_gated=is_gated,
+            heads=heads,
+            key_value_size=(getattr(config, "num_key_value_heads", None) or heads) * width,
+            vocabulary=config.vocab_size,
+            source=base.source,
+        )
+    )
+
+
+def _is_gated(linear_modules: list[str]) -> bool:
+    return any("gate" in name for name in linear_modules)
+
+
+def _linear_sizes(model: Any) -> list[int]:
+    """Return the weights of each linear module but the head, which is never packed."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()
+    return [
+        module.weight.numel()
+        for module in model.modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
+    ]
+
+
+def _is_cached(model: ModelConfig) -> bool:
+    """Return whether the hub's cache has the base, whose own config.json is then read."""
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    return (hub / f"models--{model.path.replace('/', '--')}").is_dir()
+
+
+@cache
+def _program() -> dict[str, Any]:
+    """Return what counts: the libraries, and this package's own methods and bases."""
+    package = Path(__file__).resolve().parents[1]
+    own = sorted(p for part in ("methods", "bases") for p in (package / part).glob("*.py"))
+    return {
+        "libraries": {name: provenance.version(name) for name in LIBRARIES},
+        "files": [file_sha256(path) for path in (*own, Path(__file__))],
+    }

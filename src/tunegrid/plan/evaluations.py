@@ -1,0 +1,220 @@
+"""What is left to answer and to judge: items, new tokens, calls of the judge and their cost.
+
+Owns: these counts. Reading a benchmark's file takes seconds, so the number of its items is a fact
+that is kept; imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tunegrid import contents, evaluation, store
+from tunegrid.errors import TunegridError
+from tunegrid.fingerprint import canonical_json
+from tunegrid.identity import Cell
+from tunegrid.plan import hours
+from tunegrid.plan.calibration import Measurement
+from tunegrid.plan.figures import Basis, Figure
+from tunegrid.plan.jobs import REFUSED, Job
+from tunegrid.schema import BenchmarkConfig, CellConfig, Protocol, Stage
+from tunegrid.store import RunDirectory
+from tunegrid.wiring import find_function
+
+# Where a benchmark's file is not here: what its reader would say of it.
+JUDGED = ("tunegrid.benchmarks.belle.read",)
+DECIDED_EARLY = ("tunegrid.benchmarks.mmcu.read",)
+
+# Assumed where nothing has been answered or judged yet.
+SHARE_OF_LIMIT = 0.4
+DECIDED_TOKENS = 16
+JUDGE_PROMPT_TOKENS = 600
+JUDGE_NEW_TOKENS = 200
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One benchmark of one cell, answered one way."""
+
+    benchmark: str
+    key: str
+    """Equal for two cells that share these answers and scores."""
+    items: Figure
+    """Still to answer."""
+    new_tokens: Figure
+    """Of a mean answer; 0 where likelihoods are compared."""
+    choices: bool
+    """Whether likelihoods are compared instead of answers written."""
+    judge_calls: Figure
+    judge_cost: float | None
+    """In the money of the stated prices; None where none is stated."""
+
+
+def jobs(config: CellConfig) -> list[Job]:
+    """Return what counts the items of a cell's benchmarks, as far as their files are here."""
+    found = []
+    for settings in contents.benchmarks(config).values():
+        path = Path(settings.path)
+        if path.exists():
+            found.append(_job(settings, path))
+    return found
+
+
+def _job(settings: BenchmarkConfig, path: Path) -> Job:
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    found = [(str(file), file.stat()) for file in files if file.is_file()]
+    depends_on = {
+        "function": settings.function,
+        "options": settings.options,
+        "files": [[name, status.st_size, status.st_mtime_ns] for name, status in found],
+    }
+    return Job("benchmark", depends_on, counted, (settings.function, path, settings.options))
+
+
+def counted(function: str, path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how many items a benchmark has, and how it is answered and scored.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    benchmark = find_function(function)(path, **options)
+    return {
+        "items": len(benchmark.items),
+        "needs_judge": benchmark.needs_judge,
+        "decides": benchmark.is_decided is not None,
+    }
+
+
+def left(
+    cell: Cell,
+    facts: Mapping[str, Mapping[str, Any]],
+    measurements: Sequence[Measurement],
+    *,
+    is_trained: bool,
+) -> list[Evaluation]:
+    """Return what a cell's benchmarks still need; nothing of one that is answered and scored.
+
+    Args:
+        cell: with or without its files.
+        facts: what `jobs` have found out, by name.
+        measurements: for the length of answers.
+        is_trained: whether answers can be there already.
+    """
+    if cell.config.stage is Stage.train:
+        return []
+    answered, scored = _there(cell) if is_trained else (set[str](), set[str]())
+    found = []
+    for name, settings in contents.benchmarks(cell.config).items():
+        for protocol in dict.fromkeys(settings.protocols):
+            if (name, protocol) not in scored:
+                is_answered = (name, protocol) in answered
+                found.append(_one(cell, name, settings, protocol, facts, measurements, is_answered))
+    return found
+
+
+def _there(cell: Cell) -> tuple[set[Any], set[Any]]:
+    """Return which benchmarks, by name and protocol, are answered and which are scored, too."""
+    run = RunDirectory(cell.directory)
+    try:
+        asked = evaluation.asked(cell)
+    except (TunegridError, OSError):
+        return set(), set()
+    answered, unscored = set(), set()
+    for one in asked:
+        is_generated = one.protocol == evaluation.GENERATION
+        place = (one.name, Protocol.generation if is_generated else Protocol.likelihood)
+        if run.has(f"{store.PREDICTIONS}/{one.prediction_id}.jsonl"):
+            answered.add(place)
+        if not run.has(f"{store.SCORES}/{one.score_id}.json"):
+            unscored.add(place)
+    return answered, answered - unscored
+
+
+def _one(
+    cell: Cell,
+    name: str,
+    settings: BenchmarkConfig,
+    protocol: Protocol,
+    facts: Mapping[str, Mapping[str, Any]],
+    measurements: Sequence[Measurement],
+    is_answered: bool,
+) -> Evaluation:
+    config = cell.config
+    path = Path(settings.path)
+    fact = facts.get(_job(settings, path).name, {}) if path.exists() else {}
+    known = fact if REFUSED not in fact else {}
+    items = Figure(known.get("items", settings.stated_items))
+    if "items" not in known:
+        items = Figure(items.value, Basis.assumed if items.value is None else Basis.stated)
+    if config.eval.limit is not None:
+        items = Figure(min(config.eval.limit, items.value or config.eval.limit), items.basis)
+    compares = protocol is Protocol.likelihood
+    tokens = Figure(0) if compares else _new_tokens(config, name, settings, known, measurements)
+    judged = known.get("needs_judge", settings.function in JUDGED) and not compares
+    calls, cost = _judge(config, items, tokens) if judged else (Figure(0), 0.0)
+    return Evaluation(
+        benchmark=name,
+        key=_key(cell, name, settings, protocol),
+        items=Figure(0) if is_answered else items,
+        new_tokens=tokens,
+        choices=compares,
+        judge_calls=calls,
+        judge_cost=cost,
+    )
+
+
+def _key(cell: Cell, name: str, settings: BenchmarkConfig, protocol: Protocol) -> str:
+    asked = cell.config.eval
+    return canonical_json(
+        {
+            "cell": cell.train_id,
+            "benchmark": name,
+            "settings": {**asdict(settings), "protocols": [protocol]},
+            "limit": asked.limit,
+            "suffix": asked.prompt_suffix,
+            "decoding": asdict(asked.decoding),
+            "judge": asdict(cell.config.judge),
+        }
+    )
+
+
+def _new_tokens(
+    config: CellConfig,
+    name: str,
+    settings: BenchmarkConfig,
+    known: Mapping[str, Any],
+    measurements: Sequence[Measurement],
+) -> Figure:
+    """Return the tokens of a mean answer: as so far, else a share of what is allowed."""
+    most = settings.max_new_tokens or config.eval.decoding.max_new_tokens
+    so_far = hours.expected_new_tokens(name, config.model.name, measurements)
+    if so_far is not None:
+        return Figure(min(most, so_far), Basis.stated)
+    decides = known.get("decides", settings.function in DECIDED_EARLY)
+    if decides and settings.stops_when_decided and config.eval.decoding.beams == 1:
+        return Figure(min(most, DECIDED_TOKENS), Basis.assumed)
+    return Figure(most * SHARE_OF_LIMIT, Basis.assumed)
+
+
+def _judge(config: CellConfig, items: Figure, answer: Figure) -> tuple[Figure, float | None]:
+    """Return how often a judge is asked about so many answers, and what that costs.
+
+    A judge that goes by a rule is not asked; one that runs here has no price.
+    """
+    try:
+        judge = evaluation.build_judge(config)
+    except (TunegridError, OSError, TypeError):
+        return Figure(None, Basis.assumed), None
+    if judge.ask is None:
+        return Figure(0), 0.0
+    calls = items.times(judge.repeats)
+    options = config.judge.options
+    prompt_price = options.get("price_per_million_prompt_tokens")
+    price = options.get("price_per_million_new_tokens")
+    if prompt_price is None or price is None or calls.value is None:
+        return calls, None
+    prompt = JUDGE_PROMPT_TOKENS + (answer.value or 0.0)
+    new = min(JUDGE_NEW_TOKENS, options.get("max_tokens", JUDGE_NEW_TOKENS))
+    return calls, calls.value * (prompt * prompt_price + new * price) / 1e6

@@ -1,0 +1,137 @@
+"""The most memory a cell needs: a formula, corrected by what like cells have needed.
+
+Owns: the formula (docs/planning.md has it with its sources). Plain arithmetic.
+
+Peak = weights + the larger of training (gradients, optimizer, activations, logits) and generation
+(keys and values, logits), on a CPU plus what the process itself takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tunegrid.plan.architecture import Architecture
+
+LOGITS_AT_ONCE = 2**26
+"""As `tunegrid.training.head` has it, which cannot be imported without torch."""
+PROCESS_BYTES = 525 * 2**20
+"""Resident memory of a process that has imported what a cell imports, measured on a CPU."""
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+NF4_BLOCK = 64
+"""Weights that share a scale, bitsandbytes' default."""
+NF4_BLOCKS_OF_SCALES = 256
+STATES = {"sgd": 1, "adafactor": 0, "8bit": 2 / 4, "lion": 1}
+"""32-bit numbers a weight that an optimizer keeps, by a part of its name; two for any other."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What of a cell's settings its memory depends on."""
+
+    precision: str
+    dtype: str
+    has_double_quantization: bool
+    micro_batch_tokens: int
+    generation_batch_tokens: int
+    max_length_tokens: int
+    examples_per_step: int
+    has_gradient_checkpointing: bool
+    attention: str
+    optimizer: str
+    generates: bool
+
+
+def setting(config: Mapping[str, Any]) -> Setting:
+    """Return what memory depends on, from a cell's settings as cell.json has them.
+
+    Raises:
+        KeyError: a setting is missing.
+    """
+    quantization, runtime, train = config["quantization"], config["runtime"], config["train"]
+    asked = config["eval"]
+    return Setting(
+        precision=quantization["precision"],
+        dtype=quantization["dtype"],
+        has_double_quantization=quantization["double_quantization"],
+        micro_batch_tokens=runtime["micro_batch_tokens"],
+        generation_batch_tokens=runtime["generation_batch_tokens"],
+        max_length_tokens=train["max_length_tokens"],
+        examples_per_step=train["examples_per_step"],
+        has_gradient_checkpointing=runtime["gradient_checkpointing"],
+        attention=runtime["attention"],
+        optimizer=train["optimizer"],
+        generates=bool(asked["belle"] or asked["mmcu"] or asked["others"] or asked["tasks"]),
+    )
+
+
+def peak_bytes(one: Architecture, given: Setting, *, on_cpu: bool) -> float:
+    """Return the estimated peak of a cell's memory in bytes."""
+    work = training_bytes(one, given) if one.trainable else 0.0
+    if given.generates:
+        work = max(work, generation_bytes(one, given))
+    return weight_bytes(one, given) + work + (PROCESS_BYTES if on_cpu else 0)
+
+
+def weight_bytes(one: Architecture, given: Setting) -> float:
+    """Return the bytes of all weights, the method's included."""
+    width = BYTES[given.dtype]
+    added = max(0, one.total - one.base)
+    if given.precision not in ("int8", "nf4"):
+        # peft holds a method's own weights in 32 bit, whatever the base is held in.
+        return one.base * width + added * 4
+    # Before a method is attached, peft turns what is not packed into 32 bit.
+    rest_width = 4 if one.trainable else width
+    if given.precision == "int8":
+        packed = 1.0
+    else:
+        scale = 1 + 4 / NF4_BLOCKS_OF_SCALES if given.has_double_quantization else 4
+        packed = 0.5 + scale / NF4_BLOCK
+    rest = one.base - one.quantizable
+    # One matrix at a time is unpacked to compute with.
+    unpacked = one.largest_linear * width
+    return one.quantizable * packed + rest * rest_width + unpacked + added * 4
+
+
+def training_bytes(one: Architecture, given: Setting) -> float:
+    """Return the bytes of gradients, optimizer, activations and logits of a training step."""
+    added = max(0, one.total - one.base)
+    own = min(one.trainable, added)
+    of_base = one.trainable - own
+    width = BYTES[given.dtype]
+    states = next((n for part, n in STATES.items() if part in given.optimizer.lower()), 2)
+    # A trained weight of the base keeps gradient and states in the base's type.
+    optimizer = own * 4 * (1 + states) + of_base * width * (1 + states)
+    # A micro-batch holds at least one example, and never more than those of a step.
+    longest = given.max_length_tokens
+    tokens = min(max(given.micro_batch_tokens, longest), given.examples_per_step * longest)
+    layer = activation_bytes(one, given)
+    if given.has_gradient_checkpointing:
+        activations = tokens * (one.layers * one.hidden * width + layer)
+    else:
+        activations = tokens * one.layers * layer
+    logits = min(tokens * one.vocabulary, LOGITS_AT_ONCE) * (width + 4 + 4)
+    return optimizer + activations + logits
+
+
+def activation_bytes(one: Architecture, given: Setting) -> float:
+    """Return the bytes that one token leaves in one layer for the backward pass.
+
+    Korthikanti et al. (arXiv 2205.05198, section 4.1) count 34 bytes x hidden for a plain layer of
+    16 bit: 17 numbers, 8 of them of the feed-forward part. A gated one keeps three of its width.
+    """
+    width = BYTES[given.dtype]
+    numbers = 9 * one.hidden + (3 if one.is_gated else 2) * one.inner
+    scores = 0.0
+    if given.attention == "eager":
+        scores = one.heads * given.max_length_tokens * (2 * width + 1)
+    return numbers * width + scores
+
+
+def generation_bytes(one: Architecture, given: Setting) -> float:
+    """Return the bytes of keys, values and one position's logits of a generation batch."""
+    width = BYTES[given.dtype]
+    cache = given.generation_batch_tokens * one.layers * 2 * one.key_value_size * width
+    rows = max(1, given.generation_batch_tokens // given.max_length_tokens)
+    return cache + rows * one.vocabulary * (width + 4)
