@@ -59,13 +59,14 @@ def typed(composed: DictConfig | ListConfig) -> CellConfig:
     Raises:
         ConfigError: it is incomplete or cannot be resolved.
     """
-    missing = sorted(_missing(composed))
-    if missing:
-        problems = [f"{key} must be given{_how(key)}" for key in missing]
-        raise ConfigError(all_problems("the cell is incomplete", problems))
     try:
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
+        # Looked for only now: it takes longer than everything else here.
+        missing = sorted(_missing(composed))
+        if missing:
+            problems = [f"{key} must be given{_how(key)}" for key in missing]
+            raise ConfigError(all_problems("the cell is incomplete", problems)) from None
         raise ConfigError(f"the configuration cannot be resolved: {error}") from error
     if not isinstance(config, CellConfig):
         raise ConfigError("the configuration has no schema; start its defaults list with `schema`")

@@ -69,7 +69,7 @@ class StopRequest:
         self.asked = True
 
 
-def run_cell(sender: Connection, cell: Cell, share: Share = Share()) -> None:  # noqa: B008
+def run_cell(sender: Connection, cell: Cell, share: Share = Share()) -> None:
     """Run a cell to its end; the exit code says how it ended, `sender` why.
 
     Exit codes: 0 done, 1 failed, 2 refused by a check, 3 another process works on it, 130 stopped

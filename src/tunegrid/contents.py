@@ -214,6 +214,9 @@ def _directory_hash(directory: Path, known: _Remembered) -> str:
     return text_sha256(canonical_json([[file.name, known.sha256(file)] for file in files]))
 
 
+_small: dict[str, str] = {}
+
+
 class _Remembered:
     """Hashes of large files, kept between runs: a 13 GB base is read once, not at each start."""
 
@@ -227,9 +230,12 @@ class _Remembered:
 
     def sha256(self, file: Path) -> str:
         status = file.stat()
-        if status.st_size < REMEMBER_FROM_BYTES:
-            return file_sha256(file)
         key = f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+        if status.st_size < REMEMBER_FROM_BYTES:
+            # Within one process alone: hundreds of cells share a few files.
+            if key not in _small:
+                _small[key] = file_sha256(file)
+            return _small[key]
         if key not in self.entries:
             self.entries[key] = file_sha256(file)
             self.changed = True

@@ -1,9 +1,9 @@
 """Child processes that have torch already imported.
 
 Owns: the process boundary: starting a child, hearing what it says last, and how it ended. Part of
-the edge; never imports torch itself. A child of its own means that an out-of-memory kill, a poisoned
-CUDA context or a logger's global state touches one cell alone. Children are forked from a server
-process that imported torch once, so a cell costs no second import.
+the edge; never imports torch itself. A child of its own means that an out-of-memory kill, a
+poisoned CUDA context or a logger's global state touches one cell alone. Children are forked from a
+server process that imported torch once, so a cell costs no second import.
 """
 
 from __future__ import annotations

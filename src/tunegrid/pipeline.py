@@ -154,8 +154,6 @@ def _is_trained(cell: Cell, run_directory: RunDirectory) -> bool:
 @contextlib.contextmanager
 def noting_failure(run_directory: RunDirectory, name: str) -> Iterator[None]:
     """Note in failed.json how a stage failed; remove the note when it succeeds."""
-    import torch
-
     try:
         yield
     except Stopped:

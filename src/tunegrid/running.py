@@ -129,9 +129,9 @@ def run_cells(
             elif work.waiting and not started:
                 # Everything left is being run by someone else.
                 time.sleep(LOOK_AGAIN_SECONDS)
-            if fail_fast and any(o.state in (FAILED, REFUSED) for o in work.outcomes.values()):
-                if not control.is_stopping:
-                    control.stop()
+            failed = any(o.state in (FAILED, REFUSED) for o in work.outcomes.values())
+            if fail_fast and failed and not control.is_stopping:
+                control.stop()
     for number, cell in work.waiting:
         work.outcomes[number] = Outcome(cell.train_id, NOT_STARTED)
     return [work.outcomes[number] for number in range(len(cells))]

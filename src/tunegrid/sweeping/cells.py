@@ -165,11 +165,10 @@ def planned_cells(sweep: str, project: Path, overrides: Sequence[str] = ()) -> l
         raise ConfigError(f"there is no sweep {sweep!r} in {folder}{suggestion(sweep, there)}")
     words = command_line.checked(list(overrides), conf)
     ConfigStore.instance().store(name="schema", node=CellConfig)
-    with initialize_config_dir(str(conf), version_base="1.3"):
+    # Hydra looks for a primary config in the directory alone, for its parts in the path as well.
+    with initialize_config_dir(str(folder), version_base="1.3"):
         master = compose(
-            sweep,
-            overrides=[f"hydra.searchpath=[file://{folder}]"],
-            return_hydra_config=True,
+            sweep, overrides=[f"hydra.searchpath=[file://{conf}]"], return_hydra_config=True
         )
         loader = GlobalHydra.instance().config_loader()
         master.hydra.job.config_name = sweep

@@ -3,8 +3,8 @@
 Owns: which parts of a composition can be taken over from one cell to the next. Part of the edge.
 
 Hydra takes about 150 ms to compose a cell; a thousand would take minutes. A choice of a group
-changes one node of the configuration (model, peft, ...), so each choice is composed once and cells are
-put together from these nodes. Whether a choice really changes nothing else is looked at, not
+changes one node of the configuration (model, peft, ...), so each choice is composed once and cells
+are put together from these nodes. Whether a choice really changes nothing else is looked at, not
 assumed: one that does is composed by Hydra for every cell.
 """
 
