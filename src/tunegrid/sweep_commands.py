@@ -103,6 +103,14 @@ def _print_json(found: list[dict[str, Any]]) -> None:
 
 def fetch(options: argparse.Namespace) -> int:
     """List the inputs of a sweep and bring what is missing; exit code 0 when nothing is left."""
+    try:
+        return _fetch(options)
+    except KeyboardInterrupt:
+        print("\nStopped. What has arrived is kept; the same command goes on.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _fetch(options: argparse.Namespace) -> int:
     from tunegrid.fetching import listing
     from tunegrid.fetching.inputs import inputs_of
     from tunegrid.sweeping.cells import planned_cells
@@ -145,11 +153,7 @@ def _confirmed(sweep: str) -> bool:
 def _bring(found: Sequence[Listed]) -> int:
     from tunegrid.fetching.bringing import bring_all
 
-    try:
-        failures = bring_all(found)
-    except KeyboardInterrupt:
-        print("\nStopped. What has arrived is kept; the same command goes on.", file=sys.stderr)
-        return INTERRUPTED
+    failures = bring_all(found)
     if failures:
         print(f"\n{len(failures)} inputs could not be brought:", file=sys.stderr)
         for one in failures:
