@@ -8,29 +8,37 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tunegrid import identity, mixture, prompts, provenance, store
+from tunegrid import identity, prompts, provenance, store
+from tunegrid.collections.example import Example
 from tunegrid.errors import ConfigError, StageError, Stopped
 from tunegrid.identity import Cell, effective_training
+from tunegrid.mixture import Mixture
 from tunegrid.plan.calibration import DIRECTORY
-from tunegrid.schema import TrainConfig
+from tunegrid.schema import CellConfig, TrainConfig
+from tunegrid.tokens import TokenizedSet, encode_all
 
 WARM_UP_STEPS = 1
 MEASURED_STEPS = 3
 STEPS = WARM_UP_STEPS + MEASURED_STEPS
 
 
-def probe(cell: Cell, models: Any, train: mixture.Mixture, should_stop: Callable[[], bool]) -> Path:
+def probe(
+    cell: Cell,
+    models: Any,
+    compose: Callable[[CellConfig], Mixture],
+    should_stop: Callable[[], bool],
+) -> Path:
     """Train a few steps of a cell and return the file that says how fast and large they were.
 
     Args:
         cell: with a method.
         models: gives the tokenizer and the base with the method attached, as the pipeline's.
-        train: what the cell trains on.
+        compose: returns what a cell trains on.
         should_stop: whether to end after the step.
 
     Raises:
@@ -43,7 +51,7 @@ def probe(cell: Cell, models: Any, train: mixture.Mixture, should_stop: Callable
     if cell.config.peft.function is None:
         raise ConfigError("stage=probe measures training, and peft=none trains nothing")
     try:
-        measured = _measured(cell, models, train, should_stop)
+        measured = _measured(cell, models, compose(cell.config).train, should_stop)
     except torch.OutOfMemoryError as error:
         raise StageError(
             "the probe ran out of memory on the device; so will the cell. Lower "
@@ -63,7 +71,7 @@ def probe(cell: Cell, models: Any, train: mixture.Mixture, should_stop: Callable
 
 
 def _measured(
-    cell: Cell, models: Any, mixed: mixture.Mixture, should_stop: Callable[[], bool]
+    cell: Cell, models: Any, mixed: Sequence[Example], should_stop: Callable[[], bool]
 ) -> dict[str, Any]:
     """Return rate, peak and counts of the steps behind the warm-up."""
     from tunegrid.methods.counts import count
@@ -73,7 +81,7 @@ def _measured(
 
     config = cell.config
     settings = effective_training(config)
-    steps = total_steps(len(mixed.train), settings)
+    steps = total_steps(len(mixed), settings)
     examples = _encoded(cell, models, mixed, settings)
     attached = models.attached(steps)
     counts = count(attached.model)
@@ -120,11 +128,11 @@ def _measured(
     }
 
 
-def _encoded(cell: Cell, models: Any, mixed: mixture.Mixture, settings: TrainConfig) -> Any:
+def _encoded(
+    cell: Cell, models: Any, mixed: Sequence[Example], settings: TrainConfig
+) -> TokenizedSet:
     """Return as many examples as the steps take, evenly spaced over the mixture."""
-    from tunegrid.tokens import encode_all
-
-    every = max(1, len(mixed.train) // (STEPS * settings.examples_per_step))
+    every = max(1, len(mixed) // (STEPS * settings.examples_per_step))
     prompt = cell.config.prompt
     found = encode_all(
         models.tokenizer,
@@ -133,7 +141,7 @@ def _encoded(cell: Cell, models: Any, mixed: mixture.Mixture, settings: TrainCon
                 prompts.render(prompt, one.instruction, one.input),
                 prompts.answer_text(prompt, one.output),
             )
-            for one in mixed.train[::every]
+            for one in mixed[::every]
         ],
         max_length_tokens=settings.max_length_tokens,
         train_on_prompt=settings.train_on_prompt,

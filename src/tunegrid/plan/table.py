@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -64,7 +64,7 @@ def print_plan(plan: Plan, file: TextIO | None = None) -> None:
     out = sys.stdout if file is None else file
     console = Console(file=out, highlight=False, markup=False, width=_width(out))
     common = _common(plan)
-    console.print(common.line(sorted({row.device for row in plan.rows})), style="bold")
+    console.print(common.line(plan.rows), style="bold")
     console.print(_table(plan, common))
     _print_reasons(console, plan)
     _print_totals(console, plan.totals, plan.rows)
@@ -146,10 +146,15 @@ class _Common:
         ]
         return ", ".join(own)
 
-    def line(self, devices: Iterable[str]) -> str:
+    def line(self, found: Sequence[Row]) -> str:
         """Return what stands above the table."""
+        devices = sorted({row.device for row in found})
+        bases = {row.bases for row in found}
         parts = [f"{name} {value}" for name, value in self.everywhere.items()]
-        text = ", ".join([*parts, f"planned for {' and '.join(devices)}"])
+        parts.append(f"planned for {' and '.join(devices)}")
+        if len(bases) == 1 and found[0].bases:
+            parts.append(f"hours by {', '.join(found[0].bases)}")
+        text = ", ".join(parts)
         if not self.usual:
             return text
         usual = ", ".join(f"{name} {value}" for name, value in self.usual.items())
@@ -184,7 +189,9 @@ def _table(plan: Plan, common: _Common) -> Table:
         table.add_column(name, overflow="fold", no_wrap=name == "status")
     for name in shown:
         table.add_column(headings.get(name, name), justify="right", no_wrap=True)
-    table.add_column("basis", overflow="fold")
+    bases = {", ".join(row.bases) for row in plan.rows}
+    if len(bases) > 1:
+        table.add_column("basis", overflow="fold")
     for row in plan.rows:
         words, cells = _words(row), _numbers(row, scale)
         own = [row.progress.status.value, words["base"], words["method"]]
@@ -192,7 +199,7 @@ def _table(plan: Plan, common: _Common) -> Table:
             *own,
             *([common.otherwise(words)] if common.usual else []),
             *(cells[name] for name in shown),
-            ", ".join(row.bases),
+            *([", ".join(row.bases)] if len(bases) > 1 else []),
             style="dim" if row.progress.status in (Status.done, Status.refused) else None,
         )
     return table

@@ -36,6 +36,9 @@ def print_cell(
     if stage is Stage.check:
         console.print(f"{run.path.name} can be run; nothing was started.")
         return
+    if stage is Stage.probe:
+        # The probe has said what it measured; the run directory has nothing of it.
+        return
     if run.has(store.TRAINED):
         _print_training(console, run.read(store.TRAINED))
     if asked is None:
