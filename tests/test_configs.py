@@ -66,7 +66,7 @@ def cell_of(overrides: list[str], project: Path, results: Path) -> cells.Cell:
 
 def test_the_choices_are_all_here() -> None:
     """A new YAML raises this count: that its test below runs is then known."""
-    assert len(GROUPS) >= 60
+    assert len(GROUPS) >= 124
 
 
 @pytest.mark.parametrize(("group", "choice"), GROUPS)
@@ -75,7 +75,19 @@ def test_composes_and_passes(group: str, choice: str, project: Path, tmp_path: P
         words = [f"+data/collection@data.collections.{choice}={choice}", "data=files"]
     else:
         words = [f"{group}={choice}"]
-    cell = cell_of(words + GIVEN.get((group, choice), []), project, tmp_path)
+    words += [*GIVEN.get((group, choice), []), f"runtime.results={tmp_path}"]
+    composed = compose("config", overrides=words)
+    draft = cells.drafted(cells.typed(composed), project, project)
+    cell = draft.cell
+    if cell.config.model.planned is not None:
+        [reason] = draft.refused
+        assert cell.config.model.planned in reason
+    elif any("'inputs/" in line for line in draft.absent):
+        # The study's inputs are no part of the repository; their places are.
+        assert draft.refused == ()
+        assert all("'inputs/" in line for line in draft.absent)
+    else:
+        cell = cells.from_composed(composed, project, project)
     if group != "data/collection":
         named = OmegaConf.select(OmegaConf.structured(cell.config), f"{group}.name")
         assert named == choice, "a YAML's name is its file's name"
