@@ -32,6 +32,7 @@ from tunegrid.errors import ConfigError, DataError, StageError, Stopped, StoreEr
 from tunegrid.evaluation import Asked
 from tunegrid.identity import Cell, effective_training
 from tunegrid.lock import Lock
+from tunegrid.plan import probing
 from tunegrid.schema import CellConfig, Stage
 from tunegrid.store import RunDirectory
 from tunegrid.tracking import Tracker
@@ -73,6 +74,9 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     if config.stage is Stage.check:
         return
     run_directory = RunDirectory(cell.directory)
+    if config.stage is Stage.probe:
+        probing.probe(cell, Models(cell, run_directory), mixture_of, should_stop)
+        return
     newer = store.newer_format(run_directory)
     if newer is not None:
         raise StoreError(newer)
