@@ -28,8 +28,9 @@ from types import FrameType
 from typing import NoReturn
 
 from tunegrid import child, store
-from tunegrid.errors import ConfigError, StageError, Stopped, TunegridError
+from tunegrid.errors import ConfigError, StageError, Stopped, StoreError, TunegridError
 from tunegrid.identity import Cell, effective_training
+from tunegrid.lock import Lock
 from tunegrid.schema import Stage
 from tunegrid.store import RunDirectory
 from tunegrid.training import processes
@@ -205,7 +206,8 @@ class Team:
         self._stop = stop
         self._members: list[ForkProcess] = []
         self._receivers: list[Connection] = []
-        self._first_dead: int | None = None
+        self._failed: list[int] = []
+        """The ranks of processes that failed, the first one first."""
 
     def run(self) -> None:
         """Start the processes and wait for them; raises what `run` does."""
@@ -236,24 +238,30 @@ class Team:
             self._receivers.append(receiver)
 
     def _watch(self) -> None:
-        """Wait for the process that leads; end it when another one dies."""
+        """Wait for the process that leads; give up on it when another one dies in training."""
         leader = self._members[0]
         told, deadline = False, None
         while leader.is_alive():
             alive = [member.sentinel for member in self._members if member.is_alive()]
             connections.wait(alive, timeout=0.2)
+            self._note_failed()
             if self._stop() and not told and leader.pid is not None:
                 told = True
                 os.kill(leader.pid, signal.SIGINT)
-            dead = [r for r, member in enumerate(self._members) if member.exitcode]
-            if dead and self._first_dead is None and dead != [0]:
-                self._first_dead = dead[0] or dead[1]
+            if self._failed and deadline is None and is_to_train(self._cell):
                 deadline = monotonic() + GRACE_SECONDS
             if deadline is not None and monotonic() > deadline:
                 return
         for member in self._members[1:]:
             # They ended with the training, or wait for one that will not come.
             member.join(GRACE_SECONDS if leader.exitcode == child.DONE else 0)
+
+    def _note_failed(self) -> None:
+        """Note which processes failed; of several at once a killed one is the cause."""
+        harmless = (None, child.DONE, child.INTERRUPTED)
+        codes = [member.exitcode for member in self._members]
+        new = [r for r, code in enumerate(codes) if code not in harmless and r not in self._failed]
+        self._failed += sorted(new, key=lambda rank: (codes[rank] or 0) >= 0)
 
     @contextlib.contextmanager
     def _stopped_at_once_when_asked_twice(self) -> Iterator[None]:
@@ -272,23 +280,35 @@ class Team:
                 signal.signal(number, handler)
 
     def _conclude(self) -> None:
-        """Raise the error of the process that knows the cause, if there is one.
+        """Raise why the process that leads did not come to the cell's end, if it did not.
 
-        An error of ours in the process that leads says what is wrong. Any other may only say that
-        the connection to a process that died was lost; then that one's error counts.
+        An error of ours in that process says what is wrong. Any other may only say that it lost a
+        process that died; then what the first one to fail said counts.
         """
         leader = self._members[0].exitcode
-        if leader in (child.DONE, child.INTERRUPTED) and self._first_dead is None:
-            if leader == child.INTERRUPTED:
-                raise Stopped
+        if leader == child.DONE:
             return
-        own = self._error(0)
-        if self._first_dead is None or (own is not None and not isinstance(own, _Unexpected)):
-            raise own or self._ended_by_signal(0)
-        cause = self._error(self._first_dead) or self._ended_by_signal(self._first_dead)
-        failure = {"stage": "train", "error": str(cause), "traceback": _traceback(cause)}
-        RunDirectory(self._cell.directory).write(store.FAILED, failure)
+        if leader == child.INTERRUPTED:
+            raise Stopped
+        said = self._error(0)
+        if said is not None and not isinstance(said, _Unexpected):
+            raise said
+        first = self._failed[0] if self._failed else 0
+        if first == 0 and said is not None:
+            raise said
+        cause = self._error(first) or self._ended(first)
+        self._note(cause)
         raise cause
+
+    def _note(self, cause: TunegridError) -> None:
+        """Write failed.json, under the lock that the process that led has left behind."""
+        run = RunDirectory(self._cell.directory)
+        trace = "\n".join(getattr(cause, "__notes__", []))
+        # Where another launch has the cell already, or the disk is full, the cause is still shown.
+        with contextlib.suppress(StoreError):
+            run.create()
+            with Lock(run.path / store.LOCK):
+                run.write(store.FAILED, {"stage": "train", "error": str(cause), "traceback": trace})
 
     def _error(self, rank: int) -> TunegridError | None:
         """Return what a process said last, or None when it could say nothing."""
@@ -298,7 +318,7 @@ class Team:
             return None
         return said if isinstance(said, TunegridError) else None
 
-    def _ended_by_signal(self, rank: int) -> StageError:
+    def _ended(self, rank: int) -> StageError:
         code = self._members[rank].exitcode or 0
         count = len(self._members)
         how = f"ended with exit code {code}"
@@ -314,11 +334,6 @@ class Team:
 
 class _Unexpected(StageError):
     """An error that is none of ours, with its traceback."""
-
-
-def _traceback(error: TunegridError) -> str:
-    notes = getattr(error, "__notes__", [])
-    return "\n".join(notes)
 
 
 def _be_member(sender: Connection, cell: Cell, place: Place) -> NoReturn:
