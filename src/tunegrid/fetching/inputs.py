@@ -114,19 +114,19 @@ def _inputs(config: CellConfig, project: Path, problems: dict[str, None]) -> Ite
 
 
 def _bases(config: CellConfig) -> Iterator[Input]:
-    model = config.model
-    local = Path(model.path).is_absolute() or not contents.is_repository_id(model.path)
-    if local:
-        hand = (
-            None
-            if Path(model.path).is_dir()
-            else ("put the base's directory there, or give a hub id as model.path")
-        )
-        yield Input(BASE, model.name, files=(File(model.path, Path(model.path)),), by_hand=hand)
+    model, directory = config.model, Path(config.model.path)
+    is_here = directory.is_dir()
+    left_out = None
+    if model.planned is not None and not is_here:
+        left_out = f"not launchable yet: {model.planned}"
+    if is_here or directory.is_absolute() or not contents.is_repository_id(model.path):
+        hand = "put the base's directory there, or give a hub id as model.path"
+        files = (File(model.path, directory),)
+        yield Input(BASE, model.name, files=files, by_hand=hand, left_out=left_out)
     else:
         yield Input(
             BASE, model.name, model.path, model.revision, stated_bytes=model.download_bytes,
-            left_out=None if model.planned is None else f"not launchable yet: {model.planned}",
+            left_out=left_out,
         )  # fmt: skip
     # A judge that is a model is loaded like a base.
     for option in contents.path_options(config.judge.function, config.judge.options):
