@@ -1,0 +1,170 @@
+"""Cells in children: how each may end, and what the others and later launches see of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from tunegrid import child, lock, running, store
+from tunegrid.identity import Cell
+from tunegrid.lock import Lock
+from tunegrid.running import Control, Outcome, run_cells
+from tunegrid.schema import CellConfig, DataConfig, ModelConfig, PeftConfig, RuntimeConfig
+from tunegrid.store import RunDirectory
+
+
+def cell(results: Path, name: str) -> Cell:
+    """A cell that no stage could run: what a child does with it is replaced below."""
+    config = CellConfig(
+        model=ModelConfig(name=name, path=name, architecture="none"),
+        peft=PeftConfig(name="lora", function="tunegrid.methods.library.attach"),
+        data=DataConfig(name="none"),
+        runtime=RuntimeConfig(results=str(results)),
+    )
+    return Cell(config, name, {}, results)
+
+
+def ends(sender: Connection, cell: Cell, share: child.Share) -> None:
+    """Stand in for `child.run_cell`: end as the cell's name says."""
+    run = RunDirectory(cell.directory)
+    run.create()
+    kind = cell.train_id.partition("-")[0]
+
+    def action(stop: child.StopRequest) -> None:
+        with Lock(run.path / store.LOCK):
+            run.write(store.CELL, {"format": 1})
+            run.append_line(store.ATTEMPTS, {"slot": share.slot, "time": time.time()})
+            if kind == "raises":
+                raise ValueError("no such luck")
+            if kind == "exits":
+                os._exit(7)
+            if kind == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if kind == "waits":
+                while not stop():
+                    time.sleep(0.02)
+                raise child.Stopped
+            run.write(store.TRAINED, {})
+
+    child._end(sender, action, run.path / store.FAILED)
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunegrid.child.run_cell", ends)
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Callable[..., list[Cell]]:
+    return lambda *names: [cell(tmp_path, name) for name in names]
+
+
+def states(outcomes: list[Outcome]) -> list[str]:
+    return [outcome.state for outcome in outcomes]
+
+
+def test_each_end_is_told_and_stops_no_other(cells: Callable[..., list[Cell]]) -> None:
+    asked = cells("raises-1", "good-1", "exits-1", "killed-1", "good-2")
+    outcomes = run_cells(asked, parallel=2)
+    assert states(outcomes) == ["failed", "done", "failed", "failed", "done"]
+    assert "no such luck" in outcomes[0].reason
+    assert "exit code 7" in outcomes[2].reason
+    assert "SIGKILL" in outcomes[3].reason
+    assert running.exit_code(outcomes) == 1
+    for one in (asked[2], asked[3]):
+        noted = RunDirectory(one.directory).read(store.FAILED)
+        assert noted["error"] == outcomes[asked.index(one)].reason
+    assert not list(asked[0].directory.parent.glob("*/.lock*"))
+
+
+def test_failing_fast_leaves_the_rest(cells: Callable[..., list[Cell]]) -> None:
+    outcomes = run_cells(cells("good-1", "raises-1", "good-2", "good-3"), fail_fast=True)
+    assert states(outcomes) == ["done", "failed", "not started", "not started"]
+    assert running.exit_code(outcomes) == 1
+
+
+def test_cells_at_once_have_slots_of_their_own(cells: Callable[..., list[Cell]]) -> None:
+    asked = cells("good-1", "good-2", "good-3", "good-4")
+    assert states(run_cells(asked, parallel=2)) == ["done"] * 4
+    slots = [RunDirectory(one.directory).read_lines(store.ATTEMPTS)[0]["slot"] for one in asked]
+    assert set(slots) == {0, 1}
+
+
+def test_finished_cells_are_not_run_again(cells: Callable[..., list[Cell]]) -> None:
+    asked = cells("good-1", "good-2")
+    run_cells(asked)
+    assert states(run_cells(asked)) == ["done", "done"]
+    for one in asked:
+        assert len(RunDirectory(one.directory).read_lines(store.ATTEMPTS)) == 1
+
+
+def test_a_wish_from_elsewhere_stops_them(cells: Callable[..., list[Cell]]) -> None:
+    import threading
+
+    control = Control()
+    threading.Timer(2.0, control.stop).start()
+    outcomes = run_cells(cells("waits-1", "good-1"), control=control)
+    assert states(outcomes) == ["interrupted", "not started"]
+    assert running.exit_code(outcomes) == 130
+
+
+def test_another_launchs_cell_is_waited_for(
+    cells: Callable[..., list[Cell]], tmp_path: Path
+) -> None:
+    """Somebody else holds the first cell, then finishes it: it is not run here."""
+    import threading
+
+    first, second = cells("good-1", "good-2")
+    run = RunDirectory(first.directory)
+    run.create()
+    other = Lock(run.path / store.LOCK)
+    other.__enter__()
+
+    def finish() -> None:
+        run.write(store.CELL, {"format": 1})
+        run.write(store.TRAINED, {})
+        other.__exit__(None, None, None)
+
+    threading.Timer(2.5, finish).start()
+    assert states(run_cells([first, second])) == ["done", "done"]
+    assert not run.has(store.ATTEMPTS)
+    assert RunDirectory(second.directory).has(store.ATTEMPTS)
+
+
+def test_what_failed_elsewhere_meanwhile_is_not_tried_again(
+    cells: Callable[..., list[Cell]],
+) -> None:
+    import threading
+
+    [first] = cells("good-1")
+    run = RunDirectory(first.directory)
+    run.create()
+    other = Lock(run.path / store.LOCK)
+    other.__enter__()
+
+    def fail() -> None:
+        run.write(store.FAILED, {"stage": "train", "error": "it broke there"})
+        other.__exit__(None, None, None)
+
+    threading.Timer(1.5, fail).start()
+    [outcome] = run_cells([first])
+    assert outcome == Outcome("good-1", "failed", "it broke there")
+    # A later launch does try again.
+    assert states(run_cells([first])) == ["done"]
+
+
+def test_a_dead_lock_is_cleared_and_a_held_one_stays(tmp_path: Path) -> None:
+    path = tmp_path / store.LOCK
+    path.write_text('{"host": "elsewhere", "pid": 1, "started": 0, "token": "x"}')
+    os.utime(path, (0, 0))
+    assert lock.clear_dead(path)
+    assert not path.exists()
+    with Lock(path):
+        assert not lock.clear_dead(path)
+        assert path.exists()
