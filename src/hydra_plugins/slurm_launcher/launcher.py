@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -60,7 +61,7 @@ class FrozenSlurmLauncher(SlurmLauncher):
 
         Args:
             launch: its record is on the disk.
-            indices: of the cells to run, not empty.
+            indices: of the cells to run.
 
         Raises:
             ConfigError: this machine has no SLURM, or SLURM refused.
@@ -69,11 +70,14 @@ class FrozenSlurmLauncher(SlurmLauncher):
         # Behind the plugin's import, which every start of the program pays for.
         from tunegrid.slurm import collecting, submission
 
+        if not indices:
+            return []
         submitted = submission.submit(launch, indices, self.params)
         submission.announce(submitted)
         runtime = launch.entries[indices[0]].config["runtime"]
-        where = f"--results {launch.results}" if launch.results.name != "results" else ""
-        commands = [f"tunegrid {word} {launch.sweep} {where}".rstrip() for word in _NEXT]
+        is_default = launch.results == Path("results").absolute()
+        where = "" if is_default else f" --results {launch.results}"
+        commands = [f"tunegrid {word} {launch.sweep}{where}" for word in _NEXT]
         if runtime["detach"]:
             print(f"Submitted. Go on from any shell: {'; '.join(commands)}", file=sys.stderr)
             return []

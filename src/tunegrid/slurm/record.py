@@ -18,8 +18,6 @@ from tunegrid.launches import Launch
 FORMAT = 1
 JOBS = "jobs.json"
 OUTCOMES = "outcomes"
-LOGS = "slurm"
-"""Where submitit keeps each job's pickle and logs, below the launch's directory."""
 
 
 @dataclass(frozen=True)

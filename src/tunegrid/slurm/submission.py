@@ -42,9 +42,8 @@ def submit(launch: Launch, indices: Sequence[int], parameters: Mapping[str, Any]
         ConfigError: SLURM refused; nothing is left in its queue.
     """
     queue.require()
-    submission = Submission(
-        launch.directory, str(parameters["submitit_folder"]), {}, _earlier(launch, indices)
-    )
+    logs = os.path.abspath(parameters["submitit_folder"])
+    submission = Submission(launch.directory, logs, {}, _earlier(launch, indices))
     limit = queue.max_array_size()
     arrays = [
         (resources, groups[start : start + limit])
@@ -171,7 +170,7 @@ def _submit_array(
     executor.update_parameters(**_words(parameters))
     delay = int(parameters["signal_delay_s"])
     jobs = executor.submit_array(
-        [Group(os.fspath(launch.directory), group, delay) for group in groups]
+        [Group(os.path.abspath(launch.directory), group, delay) for group in groups]
     )
     return [job.job_id for job in jobs]
 
