@@ -12,7 +12,7 @@ from functools import partial
 
 from tunegrid.errors import TunegridError
 from tunegrid.fetching import hub, transfer
-from tunegrid.fetching.hub import RemoteFile
+from tunegrid.fetching.cached import RemoteFile
 from tunegrid.fetching.inputs import BASE, Input
 from tunegrid.fetching.listing import MISSING, Listed
 
@@ -74,7 +74,7 @@ def bring(one: Listed, tell: Say) -> None:
     for file in one.input.files:
         if file.path.exists():
             continue
-        address, headers = one.input.address(file), {}
+        address, headers = one.input.address(file), dict[str, str]()
         if repository is not None:
             address, headers = hub.file_address(one.input, file.name, repository.commit)
         stated = known.get(file.name)

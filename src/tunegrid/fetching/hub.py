@@ -6,46 +6,23 @@ transformers finds them without a network. No code of a repository is brought or
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tunegrid.errors import DataError
+from tunegrid.fetching import cached
+from tunegrid.fetching.cached import PICKLED, SAFE, RemoteFile, Repository
 from tunegrid.fetching.inputs import Input, OutOfReach
 
 TIMEOUT_SECONDS = 20.0
 DESCRIBING = (".json", ".model", ".jinja", ".txt")
 """Configuration and tokenizer; what else ends so and is small does no harm."""
-SAFE, PICKLED = ".safetensors", ".bin"
 BLOCK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """One file of a repository."""
-
-    name: str
-    size_bytes: int | None
-    sha256: str | None
-    """Of large files; the hub knows small ones by git's hash alone."""
-    git_sha1: str | None
-
-
-@dataclass(frozen=True)
-class Repository:
-    """What is needed of a repository at one commit."""
-
-    commit: str
-    files: tuple[RemoteFile, ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """Of all files together."""
-        return sum(file.size_bytes or 0 for file in self.files)
 
 
 def base_repository(one: Input) -> Repository:
@@ -118,27 +95,6 @@ def needed(names: Iterable[str]) -> list[str]:
     ]
 
 
-def is_cached(one: Input, repository: Repository | None) -> bool:
-    """Return whether a base is whole in the hub's cache, so that it loads without a network.
-
-    Args:
-        one: the base.
-        repository: what the hub says it needs; None judges by the cache alone.
-    """
-    if repository is not None:
-        # A commit that the cache has under no name would not be found offline.
-        known = all(_cached(one, file.name, repository.commit) for file in repository.files)
-        return known and _cached(one, "config.json", one.revision) is not None
-    config = _cached(one, "config.json", one.revision)
-    if config is None:
-        return False
-    here = sorted(path.name for path in config.parent.iterdir())
-    for index in (f"model{SAFE}.index.json", f"pytorch_model{PICKLED}.index.json"):
-        if index in here:
-            return _shards(config.parent / index) <= set(here)
-    return any(name.endswith((SAFE, PICKLED)) for name in here)
-
-
 def bring_base(one: Input, repository: Repository) -> Path:
     """Download a base into the hub's cache and return its folder there, its files' hashes checked.
 
@@ -148,12 +104,11 @@ def bring_base(one: Input, repository: Repository) -> Path:
         DataError: it cannot be reached, or a file is not what the hub says it should be.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
 
-    before = {file.name for file in repository.files if _cached(one, file.name, repository.commit)}
-    if not sys.stderr.isatty():
-        disable_progress_bars()
-    with Explained(one):
+    before = {
+        file.name for file in repository.files if cached.path_of(one, file.name, repository.commit)
+    }
+    with Explained(one), _bars() as bar:
         # By its revision's name, so that the cache knows which commit `main` is without a network.
         folder = Path(
             snapshot_download(
@@ -161,6 +116,7 @@ def bring_base(one: Input, repository: Repository) -> Path:
                 revision=one.revision,
                 allow_patterns=[glob.escape(file.name) for file in repository.files],
                 etag_timeout=TIMEOUT_SECONDS,
+                tqdm_class=bar,
             )
         )
     if folder.name != repository.commit:
@@ -180,6 +136,29 @@ def bring_base(one: Input, repository: Repository) -> Path:
             "was removed; run the same command again"
         )
     return folder
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[Any]:
+    """Give a class of progress bars, shown in a terminal alone and gone when the block ends.
+
+    The hub's library leaves its bars open, so that they would be drawn over what is said next.
+    """
+    from huggingface_hub.utils import tqdm as hub_tqdm
+
+    shown: list[Any] = []
+
+    class Bar(hub_tqdm):  # type: ignore[misc]
+        def __init__(self, *values: Any, **settings: Any) -> None:
+            settings |= {"leave": False, "disable": not sys.stderr.isatty()}
+            super().__init__(*values, **settings)
+            shown.append(self)
+
+    try:
+        yield Bar
+    finally:
+        for bar in shown:
+            bar.close()
 
 
 def is_intact(path: Path, file: RemoteFile) -> bool:
@@ -204,13 +183,6 @@ def file_address(one: Input, name: str, commit: str) -> tuple[str, dict[str, str
 
     address = hf_hub_url(_id(one), name, repo_type="dataset", revision=commit)
     return address, dict(build_hf_headers())
-
-
-def cache() -> Path:
-    """Return the directory of the hub's cache."""
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE)
 
 
 class Explained:
@@ -260,22 +232,6 @@ def _remote(name: str, entry: Any) -> RemoteFile:
     return RemoteFile(name, entry.size, sha256, None if sha256 else entry.blob_id)
 
 
-def _cached(one: Input, name: str, revision: str | None) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(_id(one), name, revision=revision)
-    return Path(found) if isinstance(found, str) else None
-
-
-def _shards(index: Path) -> set[str]:
-    import json
-
-    try:
-        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError):
-        return {"an index that cannot be read"}
-
-
 def _digest(path: Path, state: Any) -> str:
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
@@ -287,9 +243,3 @@ def _remove(path: Path) -> None:
     """Remove a cached file and what it links to."""
     for one in (path.resolve(), path):
         one.unlink(missing_ok=True)
-
-
-def bytes_to_bring(one: Input, repository: Repository) -> int:
-    """Return the size of the files of a base that are not in the cache yet."""
-    absent = [f for f in repository.files if _cached(one, f.name, repository.commit) is None]
-    return sum(file.size_bytes or 0 for file in absent)

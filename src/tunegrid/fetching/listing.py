@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid.errors import ConfigError, DataError, StoreError
-from tunegrid.fetching import hub, transfer
-from tunegrid.fetching.hub import Repository
+from tunegrid.fetching import cached, hub, transfer
+from tunegrid.fetching.cached import Repository
 from tunegrid.fetching.inputs import BASE, File, Input, OutOfReach
 from tunegrid.fingerprint import file_sha256
 
@@ -82,18 +82,18 @@ def _local(one: Input) -> Listed:
 
 def _base(one: Input, ask_servers: bool) -> Listed:
     if not ask_servers:
-        state = HERE if hub.is_cached(one, None) else MISSING
+        state = HERE if cached.is_cached(one, None) else MISSING
         return _stated(one, state)
     try:
         repository = hub.base_repository(one)
     except DataError:
         # What is whole in the cache is good whatever the hub says of it now.
-        if hub.is_cached(one, None):
+        if cached.is_cached(one, None):
             return _stated(one, HERE)
         raise
-    if hub.is_cached(one, repository):
+    if cached.is_cached(one, repository):
         return Listed(one, HERE, repository.size_bytes, 0, repository=repository)
-    rest = hub.bytes_to_bring(one, repository)
+    rest = cached.bytes_to_bring(one, repository)
     return Listed(one, MISSING, repository.size_bytes, rest, repository=repository)
 
 
@@ -164,7 +164,7 @@ def room(found: Sequence[Listed], project: Path) -> list[Room]:
         if one.state != MISSING or not one.to_bring_bytes:
             continue
         is_base = one.input.kind == BASE
-        place = _existing(hub.cache() if is_base else one.input.files[0].path, project)
+        place = _existing(cached.cache() if is_base else one.input.files[0].path, project)
         device = place.stat().st_dev
         before = needed.get(device, (place, 0))
         needed[device] = (before[0], before[1] + one.to_bring_bytes)
