@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tunegrid.errors import TunegridError
 from tunegrid.fingerprint import canonical_json
@@ -305,3 +305,10 @@ def _totals(rows: Sequence[Row]) -> Totals:
             if hours_of is not None
         ),
     )
+
+
+def print_plan(found: Plan, file: TextIO | None = None) -> None:
+    """Print a plan as a table with its totals; see `tunegrid.plan.table`."""
+    from tunegrid.plan import table
+
+    table.print_plan(found, file)

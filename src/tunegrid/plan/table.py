@@ -270,10 +270,27 @@ def _print_reasons(console: Console, plan: Plan) -> None:
         for reason, cells in reasons.items():
             shown = ", ".join(cells[:3]) + (f" and {len(cells) - 3} more" if cells[3:] else "")
             console.print(f"\n{status.value}: {shown}\n  {reason}", style="yellow")
-    missing = sorted({one for row in plan.rows for one in row.missing})
-    if missing:
-        shown = ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if missing[6:] else "")
-        console.print(f"\nnot on this machine, stated sizes are used: {shown}")
+    absent = _absent(plan.rows)
+    if absent:
+        console.print(f"\nnot on this machine, so stated sizes are used: {absent}")
+
+
+def _absent(found: Sequence[Row]) -> str:
+    """Return the inputs that are not here, by kind.
+
+    A row names each with its setting first, as in `data.collections.belle.files: nothing lies ...`.
+    """
+    kinds: dict[str, dict[str, None]] = {}
+    for row in found:
+        for line in row.missing:
+            parts = line.partition(":")[0].split(".")
+            kind, name = {
+                "model": ("bases", row.cell.config.model.name),
+                "data": ("collections", parts[2] if len(parts) > 3 else line),
+                "eval": ("benchmarks", parts[-2] if len(parts) > 2 else line),
+            }.get(parts[0], ("inputs", line))
+            kinds.setdefault(kind, {})[name] = None
+    return "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds.items())
 
 
 def _print_totals(console: Console, one: Totals, found: Sequence[Row]) -> None:

@@ -1,0 +1,46 @@
+"""Cells composed as a plan composes them: nothing needs to be here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+
+from tunegrid import cell as cells
+from tunegrid.plan import jobs
+from tunegrid.plan.planning import Planned
+from tunegrid.schema import CellConfig
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hydra() -> Iterator[None]:
+    Plugins.instance()
+    ConfigStore.instance().store(name="schema", node=CellConfig)
+    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+        yield
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Callable[..., Planned]:
+    """Return a cell to plan, of overrides of the default cell."""
+
+    def of(*words: str, sweeps: tuple[str, ...] = ("one",)) -> Planned:
+        composed = compose("config", overrides=[*words, f"runtime.results={tmp_path}"])
+        draft = cells.drafted(cells.typed(composed), PROJECT, PROJECT)
+        return Planned(draft.cell, sweeps, draft.absent, "; ".join(draft.refused) or None)
+
+    return of
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find facts out in this process, which has imported torch anyway."""
+    monkeypatch.setattr(
+        jobs, "_found_out", lambda found: {job.name: jobs._run(job) for job in found}
+    )
