@@ -22,7 +22,7 @@ from tunegrid import cell as cells
 from tunegrid import distributed, overrides, running
 from tunegrid.errors import ConfigError, StoreError, TunegridError
 from tunegrid.identity import Cell
-from tunegrid.schema import CellConfig
+from tunegrid.schema import CellConfig, Stage
 from tunegrid.sweeping.composing import strict
 from tunegrid.sweeping.messages import explained
 
@@ -100,8 +100,20 @@ def project() -> Path:
 
 def run_composed(composed: DictConfig, project_directory: Path) -> int:
     """Check and run one composed cell; return its exit code."""
-    cell = composed_cell(composed, Path(HydraConfig.get().runtime.cwd), project_directory)
-    return running.run_one(cell)
+    directory = Path(HydraConfig.get().runtime.cwd)
+    if composed.stage is Stage.plan:
+        return _planned(composed, directory, project_directory)
+    return running.run_one(composed_cell(composed, directory, project_directory))
+
+
+def _planned(composed: DictConfig, working_directory: Path, project_directory: Path) -> int:
+    """Print the plan of one cell; return its exit code."""
+    from tunegrid.plan.planning import Planned, plan, print_plan
+
+    draft = cells.drafted(cells.typed(strict(composed)), project_directory, working_directory)
+    one = Planned(draft.cell, missing=draft.absent, refused="; ".join(draft.refused) or None)
+    print_plan(plan([one]))
+    return 0
 
 
 def composed_cell(

@@ -122,7 +122,7 @@ def test_an_idle_exclusion_names_its_sweep(project: Path, tmp_path: Path) -> Non
     sweep = Sweep("mine", [{"seed": [0, 1]}], [{"seed": 3}])
     with (
         opened(project, "mini_peft_methods", project / "sweeps") as (loader, _),
-        pytest.raises(ConfigError, match="sweep mine: .*excludes none of the 2 cells"),
+        pytest.raises(ConfigError, match=r"sweep mine: .*excludes none of the 2 cells"),
     ):
         expanded(sweep, [], loader, [tmp_path], project / "conf")
 

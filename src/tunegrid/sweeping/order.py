@@ -198,7 +198,11 @@ def report(members: Sequence[Member]) -> None:
             lock.clear_dead(path / store.LOCK)
     runs = [RunDirectory(path) for path in directories]
     print_runs(run_rows([run for run in runs if run.has(store.CELL)]), len(runs))
-    print_comparison(runs)
+    asked: dict[str, dict[str, list[str]]] = {}
+    for member in members:
+        ways = asked.setdefault(member.cell.train_id, {})
+        ways.setdefault(member.cell.config.eval.name, []).extend(asked_scores(member.cell))
+    print_comparison(runs, asked)
 
 
 def say(line: str) -> None:

@@ -5,7 +5,7 @@ Owns: what a comparison shows. The averages are the benchmarks' own; nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tunegrid import store
@@ -17,7 +17,13 @@ AVERAGED = ("score", "accuracy")
 """The metrics of which a benchmark's average is shown."""
 
 
-def rows(runs: Iterable[RunDirectory]) -> tuple[list[str], list[dict[str, Any]]]:
+Asked = Mapping[str, Mapping[str, Collection[str]]]
+"""For each run, by the name of an evaluation, the names of its scores."""
+
+
+def rows(
+    runs: Iterable[RunDirectory], asked: Asked | None = None
+) -> tuple[list[str], list[dict[str, Any]]]:
     """Return the names of the benchmarks' columns, and one row a cell that was scored.
 
     A row has `cell`, `trainable_parameters`, `loss` (mean of the last tenth of the steps, in nats),
@@ -25,9 +31,12 @@ def rows(runs: Iterable[RunDirectory]) -> tuple[list[str], list[dict[str, Any]]]
 
     Args:
         runs: in the order of the rows; those without any result are left out.
+        asked: which scores count; by default those that the last command asked of each run.
+            Where a run was asked in several ways, its columns say which.
 
     """
-    scored = [run for run in runs if run.has(store.RESULTS)]
+    scored = [run for run in runs if run.has(store.RESULTS) or (asked and run.has(store.CELL))]
+    ways = {way for name in asked or {} for way in (asked or {})[name]}
     labels = labelled({run.path.name: run.read(store.CELL)["config"] for run in scored})
     found, columns = [], dict[str, None]()
     for run in scored:
@@ -37,12 +46,19 @@ def rows(runs: Iterable[RunDirectory]) -> tuple[list[str], list[dict[str, Any]]]
             "trainable_parameters": report.get("trainable_parameters", 0),
             "loss": report.get("last_tenth_loss"),
         }
-        asked = run.read(store.RESULTS)["scores"]
+        own = (
+            {"": run.read(store.RESULTS)["scores"]}
+            if asked is None
+            else asked.get(run.path.name, {})
+        )
         for summary in score_summaries(run):
             average = _average(summary)
-            if summary["score_id"] in asked and average is not None:
+            for way in [way for way, names in own.items() if summary["score_id"] in names]:
+                if average is None:
+                    continue
                 protocol = summary.get("protocol", "generation")
                 name = summary["benchmark"] + ("" if protocol == "generation" else f" {protocol}")
+                name += f", {way}" if len(ways) > 1 else ""
                 columns[name] = None
                 row[name] = (average["value"], average["standard_error"])
         found.append(row | {"suspect": "; ".join(suspects(run))})

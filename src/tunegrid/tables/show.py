@@ -80,9 +80,15 @@ def print_runs(run_rows: list[dict[str, Any]], expected: int) -> None:
     console.print(f"{expected} cells: {', '.join(parts)}")
 
 
-def print_comparison(runs: Iterable[RunDirectory]) -> None:
-    """Print cells side by side: parameters, loss, and each benchmark's average with its error."""
-    benchmarks, found = comparison.rows(runs)
+def print_comparison(runs: Iterable[RunDirectory], asked: comparison.Asked | None = None) -> None:
+    """Print cells side by side: parameters, loss, and each benchmark's average with its error.
+
+    Args:
+        runs: in the order of the rows.
+        asked: which scores count; see `comparison.rows`.
+
+    """
+    benchmarks, found = comparison.rows(runs, asked)
     if len(found) < 2:
         return
     table = Table(title="Comparison", title_justify="left", header_style="bold", title_style="bold")
