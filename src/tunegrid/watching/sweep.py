@@ -139,7 +139,7 @@ class SweepWatch:
 
 def _has_ended(launch: Launch) -> bool:
     """Return whether the process that launched is known to be gone and to have worked itself."""
-    if launch.host != socket.gethostname() or launch.launcher in ("slurm", "submitit_slurm"):
+    if launch.host != socket.gethostname() or launch.launcher != "basic":
         return False
     try:
         process = psutil.Process(launch.pid)
