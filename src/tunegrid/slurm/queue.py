@@ -120,7 +120,7 @@ def ask(jobs: Iterable[str]) -> dict[str, Status] | None:
     for job, status in _statuses(accounted or "", wanted).items():
         lives = job in known and not known[job].has_ended
         # sacct still calls running what squeue has forgotten: it is late, and asked again later.
-        if not lives and status.has_ended:
+        if queued is None or (not lives and status.has_ended):
             known[job] = status
     return known
 

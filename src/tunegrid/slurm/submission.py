@@ -92,12 +92,28 @@ def divided(
     arrays: dict[str, tuple[dict[str, Any], list[tuple[int, ...]]]] = {}
     for cells in alike.values():
         runtime = launch.entries[cells[0]].config["runtime"]
-        size = max(1, int(runtime["cells_per_job"]))
-        groups = [tuple(cells[start : start + size]) for start in range(0, len(cells), size)]
+        groups = _packed(launch, cells, max(1, int(runtime["cells_per_job"])))
         wanted = resources(runtime, parameters)
         _, known = arrays.setdefault(fingerprint.canonical_json(wanted), (wanted, []))
         known += groups
     return list(arrays.values())
+
+
+def _packed(launch: Launch, cells: Sequence[int], size: int) -> list[tuple[int, ...]]:
+    """Return cells in groups of at most `size`; those of one training are never separated.
+
+    They write into one run directory: in jobs of their own they would wait for each other.
+    """
+    trainings: dict[str, list[int]] = {}
+    for index in cells:
+        trainings.setdefault(launch.entries[index].train_id, []).append(index)
+    groups: list[tuple[int, ...]] = []
+    for together in trainings.values():
+        if groups and len(groups[-1]) + len(together) <= size:
+            groups[-1] += tuple(together)
+        else:
+            groups.append(tuple(together))
+    return groups
 
 
 def resources(runtime: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
