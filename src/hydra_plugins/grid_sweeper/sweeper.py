@@ -92,11 +92,9 @@ class GridSweeper(Sweeper):
         order.refuse_impossible(one, every[0].config, is_local)
         lock.check_place(Path(one.results))
         parts = order.split(members.cells, one.retry)
-        repeated = members.named - len(members.cells)
         order.say(
-            f"{len(every)} cells"
-            + (f" ({repeated} more named by several sweeps)" if repeated else "")
-            + f", {len(parts.done)} of them done already, {len(parts.waiting)} to run"
+            f"{order.counted(members)}, {len(parts.done)} of them done already, "
+            f"{len(parts.waiting)} to run"
         )
         if not parts.waiting and not parts.kept_failed:
             order.report(members.cells)

@@ -20,7 +20,7 @@ from tunegrid.lock import Lock
 from tunegrid.running import Outcome
 from tunegrid.schema import Retry, RuntimeConfig
 from tunegrid.store import RunDirectory
-from tunegrid.sweeping.cells import Member
+from tunegrid.sweeping.cells import Member, Members
 
 ONE_FOR_ALL = ("results", "parallel", "retry", "fail_fast", "max_cells", "detach", "cells_per_job")
 """Settings of a sweep as a whole: its cells may not differ in them."""
@@ -36,6 +36,19 @@ class Split:
     kept_failed: tuple[Member, ...]
     """Failed before, and not to be run again."""
     waiting: tuple[Member, ...]
+
+
+def counted(members: Members) -> str:
+    """Return how many cells a sweep has, and what became of those that are named repeatedly."""
+    number, repeated = len(members.cells), members.named - len(members.cells)
+    if not repeated:
+        return f"{number} cells"
+    if number == 1:
+        return (
+            f"1 cell: all {members.named} combinations are this one, because they differ in "
+            "nothing it depends on"
+        )
+    return f"{number} cells ({members.named} are named, {repeated} of them are others again)"
 
 
 def settings(members: Sequence[Member]) -> RuntimeConfig:

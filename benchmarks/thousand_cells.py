@@ -1,0 +1,101 @@
+"""Composing and checking a thousand cells: by parts, against Hydra composing each.
+
+Prints seconds and peak memory of `stage=check` on a grid of 1,000 cells in a process of its own, and
+the ratio of Hydra's own composition to ours, measured beside it on the first cells. Run alone:
+
+    python benchmarks/thousand_cells.py [--cells 1000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT / "src"))
+
+from tunegrid.schema import CellConfig  # noqa: E402
+from tunegrid.sweeping.cells import sweep_of  # noqa: E402
+from tunegrid.sweeping.composing import Composer  # noqa: E402
+from tunegrid.sweeping.expansion import expanded  # noqa: E402
+
+SWEEP = """
+defaults:
+  - config
+  - override hydra/sweeper: grid
+  - _self_
+hydra:
+  mode: MULTIRUN
+  sweeper:
+    grids:
+      - model: [mini_llama, mini_bloom]
+        peft: [lora, adalora, prefix_tuning, sadapter_p, p_adapter]
+        quantization: [fp32, int8]
+        prompt: [english, chinese]
+        train.learning_rate: [1.0e-4, 3.0e-4, 1.0e-3, 3.0e-3, 1.0e-2]
+        seed: [{seeds}]
+"""
+COMPARED = 20
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, default=1000, help="a multiple of 200")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        seeds = ", ".join(str(seed) for seed in range(options.cells // 200))
+        (directory / "thousand.yaml").write_text(SWEEP.format(seeds=seeds))
+        checked(directory)
+        compared(directory)
+
+
+def checked(directory: Path) -> None:
+    """Print what the whole check takes: composition, settings, names, architectures."""
+    command = [sys.executable, str(PROJECT / "run.py"), "-cd", str(directory), "-cn", "thousand"]
+    words = ["stage=check", f"runtime.results={directory / 'results'}"]
+    began = time.perf_counter()
+    done = subprocess.run([*command, *words], capture_output=True, text=True, check=True)
+    seconds = time.perf_counter() - began
+    # Of the largest process among the command and the children it waited for.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(done.stderr.strip().splitlines()[-1])
+    print(f"{seconds:.1f} s, peak memory of the largest process {peak:.2f} GiB")
+
+
+def compared(directory: Path) -> None:
+    """Print how much longer Hydra takes to compose the same cells one by one."""
+    ConfigStore.instance().store(name="schema", node=CellConfig)
+    with initialize_config_dir(str(directory), version_base="1.3"):
+        search = f"hydra.searchpath=[file://{PROJECT / 'conf'}]"
+        master = compose("thousand", overrides=[search], return_hydra_config=True)
+        loader = GlobalHydra.instance().config_loader()
+        master.hydra.job.config_name = "thousand"
+        words = expanded(sweep_of(master), [], loader, [directory], PROJECT / "conf")
+        composer = Composer(loader, master)
+        began = time.perf_counter()
+        for one in words:
+            composer.compose(one.fixed, one.varied)
+        by_parts = (time.perf_counter() - began) / len(words)
+        began = time.perf_counter()
+        for one in words[:COMPARED]:
+            loader.load_sweep_config(master, one.all)
+        by_hydra = (time.perf_counter() - began) / COMPARED
+    print(
+        f"composition alone: {1000 * by_parts:.1f} ms a cell by parts, {1000 * by_hydra:.1f} ms by "
+        f"Hydra: {by_hydra / by_parts:.1f} times"
+    )
+
+
+if __name__ == "__main__":
+    main()
