@@ -48,7 +48,7 @@ def test_what_several_sweeps_name_is_planned_once(planned: Of) -> None:
     assert totals.saved_hours == pytest.approx(3 * first.training.middle)
     assert totals.evaluations_left == 8
     text = printed(found)
-    assert "7 cells named, 2 trainings and 1 bases as they are after deduplication (4 saved" in text
+    assert "7 cells named, 2 trainings and 1 base untuned after deduplication (4 saved" in text
     assert max(len(line) for line in text.splitlines()) <= table.WIDTH
 
 

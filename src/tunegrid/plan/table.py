@@ -299,22 +299,31 @@ def _print_totals(console: Console, one: Totals, found: Sequence[Row]) -> None:
     )
     unit, scale = ("hours", 1.0) if one.training.high + one.answering.high >= 2 else ("minutes", 60)
     saved = f", about {_short(one.saved_hours * scale)} {unit} of training" if one.saved else ""
-    untuned = f" and {one.untuned} bases as they are" if one.untuned else ""
+    untuned = f" and {_count(one.untuned, 'base')} untuned" if one.untuned else ""
     console.print(
-        f"\n{one.named:,} cells named, {one.trainings:,} trainings{untuned} after deduplication "
+        f"\n{_count(one.named, 'cell')} named, {_count(one.trainings, 'training')}{untuned} after "
+        "deduplication "
         f"({one.saved:,} saved{saved})"
     )
-    console.print(f"{one.cells:,} cells: {counts}")
+    console.print(f"{_count(one.cells, 'cell')}: {counts}")
     console.print(
-        f"left: {one.trainings_left:,} trainings, {band(one.training.times(scale))} {unit} of one "
-        f"device; {one.evaluations_left:,} benchmarks to answer or score, "
+        f"left: {_count(one.trainings_left, 'training')}, {band(one.training.times(scale))} {unit} of one "
+        f"device; {_count(one.evaluations_left, 'benchmark')} to answer or score, "
         f"{band(one.answering.times(scale))} {unit}"
     )
     if one.unknown_hours:
-        console.print(f"{one.unknown_hours:,} cells whose hours nothing says anything about")
+        console.print(
+            f"{_count(one.unknown_hours, 'cell')} whose hours nothing says anything about"
+        )
     if one.judge_calls.value:
-        price = "price not stated" if one.judge_cost is None else f"about {one.judge_cost:,.2f}"
+        price = "price not stated"
+        if one.judge_cost is not None:
+            price = f"about {one.judge_cost:,.2f} in the money of the stated prices"
         console.print(f"judge: {_figure(one.judge_calls)} calls, {price}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _print_footer(console: Console, plan: Plan) -> None:
