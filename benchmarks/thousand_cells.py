@@ -1,7 +1,7 @@
 """Composing and checking a thousand cells: by parts, against Hydra composing each.
 
-Prints seconds and peak memory of `stage=check` on a grid of 1,000 cells in a process of its own, and
-the ratio of Hydra's own composition to ours, measured beside it on the first cells. Run alone:
+Prints seconds and peak memory of `stage=check` on a grid of 1,000 cells, in a process of its own,
+and the ratio of the time Hydra itself takes, measured beside it on the first cells. Run alone:
 
     python benchmarks/thousand_cells.py [--cells 1000]
 """

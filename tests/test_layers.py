@@ -21,6 +21,8 @@ LAYERS = [
         "preflight",
         "evaluation",
         "pipeline",
+        "models",
+        "answering",
         "gates",
         "grid",
         "predicting",

@@ -93,7 +93,16 @@ def tables(options: argparse.Namespace) -> int:
         # What all rows have in common only takes room; metrics.csv has every column and category.
         telling = [
             name
-            for name in ("base", "method", "quantization", "data", "prompt", "seed", "metric")
+            for name in (
+                "base",
+                "method",
+                "quantization",
+                "data",
+                "prompt",
+                "seed",
+                "answered_in",
+                "metric",
+            )
             if len({row[name] for row in averages}) > 1
         ]
         print_table(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunegrid import contents, identity, prompts
+from tunegrid import answering, contents, identity, prompts
 from tunegrid.benchmarks.benchmark import Benchmark, Item, limited
 from tunegrid.errors import ConfigError
 from tunegrid.fingerprint import canonical_json, text_sha256
@@ -196,12 +196,13 @@ def batch_policy(config: CellConfig) -> dict[str, Any]:
     (`generation`), because LLM.int8 picks its outliers over the whole batch. In 16 and 4 bit
     kernels are chosen by the shape of a batch, so that its size is part of what was asked.
     """
-    precision = config.quantization.precision
-    policy: dict[str, Any] = {}
+    quantization = answering.held(config)
+    precision = quantization.precision
+    policy: dict[str, Any] = answering.facts(config)
     if precision is Precision.int8:
         policy["int8"] = "dequantized"
     is_exact = precision in (Precision.fp32, Precision.int8)
-    if not is_exact or config.quantization.dtype is not Dtype.float32:
+    if not is_exact or quantization.dtype is not Dtype.float32:
         policy["batch_tokens"] = config.runtime.generation_batch_tokens
     return policy
 

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tunegrid import (
+    answering,
     evaluation,
     gates,
     harness_stage,
@@ -32,13 +33,13 @@ from tunegrid.errors import ConfigError, DataError, StageError, Stopped, StoreEr
 from tunegrid.evaluation import Asked
 from tunegrid.identity import Cell, effective_training
 from tunegrid.lock import Lock
+from tunegrid.models import Models
 from tunegrid.plan import probing
 from tunegrid.schema import CellConfig, Stage
 from tunegrid.store import RunDirectory
 from tunegrid.tracking import Tracker
 
 ShouldStop = Callable[[], bool]
-TINY_PARAMETERS = 20_000_000
 
 
 def is_finished(cell: Cell) -> bool:
@@ -195,95 +196,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-class Models:
-    """The base with its tokenizer and, once there, the method's weights: loaded when asked for."""
-
-    def __init__(
-        self,
-        cell: Cell,
-        run_directory: RunDirectory,
-        load_base: Callable[[], tuple[Any, Any]] | None = None,
-    ) -> None:
-        self.config = cell.config
-        self.run_directory = run_directory
-        # Several cells may share a base; whoever lends it gives it and its tokenizer.
-        self._load_base = load_base
-        self._tokenizer: Any = None
-        self._answering: Any = None
-
-    @property
-    def tokenizer(self) -> Any:
-        """The base's tokenizer."""
-        if self._tokenizer is None:
-            from tunegrid.bases.loading import load_tokenizer
-
-            self._tokenizer = load_tokenizer(self.config.model, preflight.CURRENT)
-        return self._tokenizer
-
-    def attached(self, steps: int) -> Any:
-        """Return the base with the method attached and untrained, seeded by the cell's seed.
-
-        Args:
-            steps: optimizer steps of the run, for methods with a schedule of their own.
-
-        """
-        from tunegrid.methods.attaching import attach
-        from tunegrid.seeding import seed_everything
-
-        base = self._base()
-        seed_everything(self.config.seed)
-        return attach(self.config.peft, base, steps)
-
-    def keep(self, model: Any) -> None:
-        """Answer with this model from now on: the one that was just trained."""
-        self._answering = model
-
-    def answering(self) -> Any:
-        """Return the model that answers: the base, or the base with the trained weights."""
-        if self._answering is None:
-            if self.config.peft.function is None:
-                self._answering = self._base()
-            else:
-                from tunegrid.methods.attached import restore
-
-                steps = self.run_directory.read(store.TRAINED)["steps"]
-                self._answering = self.attached(steps).model
-                restore(self._answering, self.run_directory.adapter)
-        return self._answering
-
-    def loaded(self) -> Any:
-        """Return the model that has answered, or None where nothing was loaded."""
-        return self._answering
-
-    def _base(self) -> Any:
-        if self._load_base is not None:
-            model, self._tokenizer = self._load_base()
-            return model
-        from tunegrid.bases.loading import load
-
-        model, self._tokenizer = load(
-            self.config.model,
-            self.config.quantization,
-            root=preflight.CURRENT,
-            device=self.config.runtime.device,
-            attention=self.config.runtime.attention,
-        )
-        _choose_threads(self.config, model)
-        return model
-
-
-def _choose_threads(config: CellConfig, model: Any) -> None:
-    """Compute tiny bases in one thread, unless the user says otherwise.
-
-    Their matrices are too small to share: a second thread gains little on an idle machine, and
-    beside other work the two wait for each other (docs/findings.md: 10 to 65 times slower).
-    """
-    import torch
-
-    if config.runtime.threads is None and model.num_parameters() < TINY_PARAMETERS:
-        torch.set_num_threads(1)
-
-
 def _train(
     cell: Cell, run_directory: RunDirectory, models: Models, should_stop: ShouldStop
 ) -> None:
@@ -341,7 +253,8 @@ def _train(
         export(attached.model, directory)
     run_directory.write(store.TRAINED, facts)
     _note_attempt(run_directory, "trained")
-    models.keep(attached.model)
+    if answering.is_as_trained(config):
+        models.keep(attached.model)
     if not config.runtime.keep_checkpoint:
         run_directory.remove(store.CHECKPOINTS)
 

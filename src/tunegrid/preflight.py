@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from tunegrid import prompts
+from tunegrid import answering, prompts
 from tunegrid.contents import FETCH, benchmarks, is_repository_id
 from tunegrid.errors import TunegridError
 from tunegrid.fingerprint import canonical_json
@@ -44,6 +44,7 @@ def settings_problems(config: CellConfig, planning: bool = False) -> list[str]:
         _prompt,
         _train,
         _evaluation,
+        answering.problems,
         _judge,
         _logging,
         _runtime,

@@ -302,6 +302,11 @@ class EvalConfig:
     prompt_suffix: str = ""
     """Appended to every instruction at evaluation (the study's Table 8)."""
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    precision: Precision | None = None
+    """How the base of a trained cell is held while it answers; None as it was trained."""
+    merged: bool = False
+    """Answer with the trained weights added to the base's own, rounded to the type it computes
+    in, instead of beside them."""
     belle: BenchmarkConfig | None = None
     mmcu: BenchmarkConfig | None = None
     others: dict[str, BenchmarkConfig] = field(default_factory=dict)

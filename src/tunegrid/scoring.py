@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tunegrid import evaluation, gates, identity, judging, prompts, store
+from tunegrid import answering, evaluation, gates, identity, judging, prompts, store
 from tunegrid.benchmarks.benchmark import Benchmark, Item, ItemScore, Measurement
 from tunegrid.evaluation import GENERATION, LIKELIHOOD, Asked
 from tunegrid.identity import Cell
@@ -34,6 +34,8 @@ class Names:
     for answers made elsewhere."""
     base_prediction: str = ""
     """Where the untuned base's answers to the same prompts lie, if they were ever made."""
+    answered_in: str = ""
+    """How the base was held while it answered, where that is not how it was trained."""
 
 
 def score(
@@ -61,6 +63,7 @@ def score(
     names = Names(
         asked.name, asked.benchmark.version, asked.protocol, asked.prediction_id,
         asked.score_id, asked.judge_name, _settings(cell, asked), _base_prediction(cell, asked),
+        answering.label(cell.config),
     )  # fmt: skip
     return write(
         run_directory, names, asked.benchmark, answers, rated,
@@ -179,13 +182,14 @@ def _settings(cell: Cell, asked: Asked) -> str:
             "suffix": config.eval.prompt_suffix,
             "judge": dict(asked.judge_identity),
             "options": asked.settings.options,
+            **answering.facts(config),
         }
     )
 
 
 def _base_prediction(cell: Cell, asked: Asked) -> str:
     """Return where the untuned base's answers to the same prompts would lie, under runs/."""
-    if cell.config.peft.function is None:
+    if cell.config.peft.function is None or not answering.is_as_trained(cell.config):
         return ""
     base = identity.untuned(cell)
     name = evaluation.prediction_name(cell.config, base.train_id, asked)

@@ -14,10 +14,20 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tunegrid import harness_stage, identity, pipeline, predicting, preflight, scoring, store
+from tunegrid import (
+    answering,
+    harness_stage,
+    identity,
+    pipeline,
+    predicting,
+    preflight,
+    scoring,
+    store,
+)
 from tunegrid.errors import StageError, Stopped, TunegridError, all_problems
 from tunegrid.identity import Cell
 from tunegrid.lock import Lock
+from tunegrid.models import Models
 from tunegrid.schema import CellConfig
 from tunegrid.store import RunDirectory
 
@@ -59,6 +69,7 @@ def grouped(cells: Sequence[Cell]) -> list[list[Cell]]:
         key = {
             "model": cell.identity["model"],
             "quantization": cell.identity["quantization"],
+            "answering": answering.facts(cell.config),
             "prepared": _is_prepared(cell.config),
             "device": cell.config.runtime.device.value,
             "attention": cell.config.runtime.attention.value,
@@ -84,7 +95,7 @@ def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> lis
     with Lock(run_directory.path / store.LOCK):
         run_directory.remove(store.RESULTS)
         run_directory.write(store.CELL, cell.record())
-        models = pipeline.Models(cell, run_directory, shared.base)
+        models = Models(cell, run_directory, shared.base)
         for one in asked:
             with pipeline.noting_failure(run_directory, f"predict {one.name}"):
                 predicting.predict(cell, run_directory, one, models, should_stop)
@@ -121,7 +132,7 @@ class SharedBase:
 
             self._model, self._tokenizer = load(
                 self.config.model,
-                self.config.quantization,
+                answering.held(self.config),
                 root=preflight.CURRENT,
                 device=self.config.runtime.device,
                 attention=self.config.runtime.attention,

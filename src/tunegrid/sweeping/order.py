@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunegrid import launch, launches, lock, machine, running, store
+from tunegrid import answering, launch, launches, lock, machine, running, store
 from tunegrid.errors import ConfigError, StoreError, all_problems
 from tunegrid.identity import Cell
 from tunegrid.lock import Lock
@@ -214,7 +214,9 @@ def report(members: Sequence[Member]) -> None:
     asked: dict[str, dict[str, list[str]]] = {}
     for member in members:
         ways = asked.setdefault(member.cell.train_id, {})
-        ways.setdefault(member.cell.config.eval.name, []).extend(asked_scores(member.cell))
+        config = member.cell.config
+        way = f"{config.eval.name} {answering.label(config)}".strip()
+        ways.setdefault(way, []).extend(asked_scores(member.cell))
     print_comparison(runs, asked)
 
 

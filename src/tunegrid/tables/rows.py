@@ -17,7 +17,7 @@ from tunegrid.store import RunDirectory
 
 METRIC_COLUMNS = (
     "train_id", "base", "method", "data", "prompt", "quantization", "seed",
-    "benchmark", "version", "protocol", "category", "metric", "value", "standard_error", "items",
+    "answered_in", "benchmark", "version", "protocol", "category", "metric", "value", "standard_error", "items",
     "unscored", "judge", "incomplete", "suspect", "score_id", "kind",
 )  # fmt: skip
 
@@ -60,7 +60,7 @@ def metric_rows(runs: Iterable[RunDirectory]) -> list[dict[str, Any]]:
                 rows.append(
                     _only(
                         METRIC_COLUMNS,
-                        {"protocol": "generation", "incomplete": False}
+                        {"protocol": "generation", "incomplete": False, "answered_in": ""}
                         | words
                         | summary
                         | measurement

@@ -1,0 +1,99 @@
+"""One training, answered in several precisions and merged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+
+from tunegrid import answering, pipeline, store
+from tunegrid import cell as cells
+from tunegrid.errors import ConfigError
+from tunegrid.identity import Cell
+from tunegrid.schema import CellConfig, Dtype, Precision
+from tunegrid.store import RunDirectory
+from tunegrid.tables.rows import metric_rows
+
+WORDS = (
+    "train.max_steps=3", "train.examples_per_step=4", "train.learning_rate=0.02", "eval.limit=8",
+    "eval.belle.max_new_tokens=12", "eval.mmcu.protocols=[likelihood]", "runtime.threads=1",
+    "runtime.progress=false",
+)  # fmt: skip
+
+
+def made(project: Path, results: Path, *words: str) -> Cell:
+    ConfigStore.instance().store(name="schema", node=CellConfig)
+    with initialize_config_dir(str(project / "conf"), version_base="1.3"):
+        composed = compose("config", overrides=[*WORDS, *words, f"runtime.results={results}"])
+    return cells.from_composed(composed, project, project)
+
+
+def predictions(cell: Cell) -> dict[str, list[dict[str, Any]]]:
+    """The records of each benchmark as the cell asks them."""
+    run = RunDirectory(cell.directory)
+    return {
+        one.name: run.read_lines(f"{store.PREDICTIONS}/{one.prediction_id}.jsonl")
+        for one in pipeline.asked_of(cell)
+    }
+
+
+def log_likelihoods(records: list[dict[str, Any]]) -> list[float]:
+    return [choice["log_likelihood"] for record in records for choice in record["likelihoods"]]
+
+
+@pytest.mark.slow
+def test_one_training_is_answered_in_many_ways(project: Path, tmp_path: Path) -> None:
+    ways = {
+        "": made(project, tmp_path),
+        "merged": made(project, tmp_path, "eval.merged=true"),
+        "nf4": made(project, tmp_path, "eval.precision=nf4"),
+        "bf16 merged": made(project, tmp_path, "eval.precision=bf16", "eval.merged=true"),
+    }
+    assert len({cell.train_id for cell in ways.values()}) == 1
+    for cell in ways.values():
+        assert not pipeline.is_finished(cell)
+        pipeline.run(cell, should_stop=lambda: False)
+    assert all(pipeline.is_finished(cell) for cell in ways.values())
+    run = RunDirectory(ways[""].directory)
+    assert [line["what"] for line in run.read_lines(store.ATTEMPTS)].count("trained") == 1
+    rows = metric_rows([run])
+    assert {row["answered_in"] for row in rows} == set(ways)
+
+    own = predictions(ways[""])
+    merged = predictions(ways["merged"])
+    assert [r["text"] for r in merged["belle"]] == [r["text"] for r in own["belle"]]
+    exact = log_likelihoods(own["mmcu"])
+    assert log_likelihoods(merged["mmcu"]) == pytest.approx(exact, abs=1e-3)
+    for way in ("nf4", "bf16 merged"):
+        rounded = log_likelihoods(predictions(ways[way])["mmcu"])
+        assert rounded != pytest.approx(exact, abs=1e-3)
+        assert rounded == pytest.approx(exact, abs=3.0)
+
+
+def test_as_trained_means_the_names_of_before(project: Path, tmp_path: Path) -> None:
+    plain = made(project, tmp_path)
+    assert answering.is_as_trained(plain.config)
+    assert answering.facts(plain.config) == {}
+    assert answering.held(plain.config) == plain.config.quantization
+    other = made(project, tmp_path, "eval.precision=int8")
+    held = answering.held(other.config)
+    assert (held.name, held.precision, held.dtype) == ("int8", Precision.int8, Dtype.float32)
+    first, second = pipeline.asked_of(plain), pipeline.asked_of(other)
+    assert not {a.prediction_id for a in first} & {a.prediction_id for a in second}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["peft=none", "eval.merged=true"], "choose quantization="),
+        (["peft=full", "eval.precision=nf4"], "packed weights are whole numbers"),
+        (["peft=pissa", "eval.precision=bf16"], "takes its start out of the base"),
+        (["peft=prefix_tuning", "eval.merged=true"], "eval: "),
+    ],
+)
+def test_refused(project: Path, tmp_path: Path, words: list[str], expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        made(project, tmp_path, *words)
