@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tunegrid.lock import Lock
-from tunegrid.plan import jobs, table
+from tunegrid.plan import jobs, records, table
 from tunegrid.plan.planning import Plan, Planned, plan, print_plan
 from tunegrid.plan.status import Status
 
@@ -54,7 +54,7 @@ def test_what_several_sweeps_name_is_planned_once(planned: Of) -> None:
 
 def test_trainable_parameters_are_exact_and_absent_inputs_are_marked(planned: Of) -> None:
     item = planned(*BLOOM)
-    [row] = table.rows(plan([item]))
+    [row] = records.rows(plan([item]))
     assert row["trainable_parameters"] == 15_728_640
     assert row["status"] == "to train"
     assert (row["examples"], row["marks"]["examples"]) == (46_818, "~")
@@ -113,7 +113,7 @@ def test_a_method_that_the_base_cannot_take_is_refused_with_its_reason(planned: 
 
 
 def test_a_second_plan_finds_nothing_out_again(planned: Of, monkeypatch, tmp_path: Path) -> None:
-    first = table.rows(plan([planned()]))
+    first = records.rows(plan([planned()]))
     assert list((tmp_path / jobs.DIRECTORY).glob("*.json"))
 
     def none_left(waiting: list[jobs.Job]) -> dict[str, jobs.Fact]:
@@ -121,7 +121,7 @@ def test_a_second_plan_finds_nothing_out_again(planned: Of, monkeypatch, tmp_pat
         return {}
 
     monkeypatch.setattr(jobs, "_found_out", none_left)
-    assert table.rows(plan([planned()])) == first
+    assert records.rows(plan([planned()])) == first
     # What is kept changes no result: without it, all is found out again.
     for path in (tmp_path / jobs.DIRECTORY).glob("*.json"):
         path.write_text("{")
@@ -183,7 +183,8 @@ def test_the_judge_costs_what_its_prices_say(planned: Of) -> None:
 
 def test_planning_imports_no_torch() -> None:
     code = (
-        "import sys; import tunegrid.plan.planning, tunegrid.plan.table, tunegrid.plan.probing; "
+        "import sys; import tunegrid.plan.planning, tunegrid.plan.table, tunegrid.plan.records; "
+        "import tunegrid.plan.probing; "
         "heavy = {'torch', 'transformers', 'peft', 'pandas'} & set(sys.modules); "
         "sys.exit(repr(heavy) if heavy else 0)"
     )

@@ -20,16 +20,19 @@ from tunegrid.plan.timing import Answers
 from tunegrid.store import RunDirectory
 
 DIRECTORY = "calibration"
-FEWEST_SPREAD = 1.25
+FEWEST_SPREAD = 1.4
 """Band of a single measurement; of several, at least their own spread."""
-LEAST_SPREAD = 1.1
+LEAST_SPREAD = 1.25
 OTHER_METHOD = 1.5
-OTHER_QUANTIZATION = 2.0
 OTHER_BASE = 2.0
-FIRST_PRINCIPLES = 3.0
+OTHER_QUANTIZATION = 3.0
+MOST = 4.0
+"""No band is wider."""
 MOST_SCALED = 20.0
 """A base is scaled to one at most so many times larger or smaller: small ones spend their time on
 other things than arithmetic."""
+UTILIZATION = {"fp32": 0.35, "fp16": 0.35, "bf16": 0.35, "int8": 0.15, "nf4": 0.25}
+"""Assumed shares of a device's stated peak that training reaches, by how weights are held."""
 
 
 @dataclass(frozen=True)
@@ -154,56 +157,57 @@ def nearest(measurements: Iterable[Measurement], wanted: Wanted) -> Match | None
     if not levels:
         return None
     level = min(levels)
-    rates = [_scaled(one, wanted) for one in levels[level]]
+    rates = [
+        one.tokens_per_second * scale(one, wanted) * one.passes / wanted.passes
+        for one in levels[level]
+    ]
     middle = median(rates)
     spread = max(max(rates) / middle, middle / min(rates), LEAST_SPREAD)
     if len(rates) == 1:
         spread = FEWEST_SPREAD
-    factor = band(level) * spread
-    return Match(Range.around(middle, factor), _basis(level, levels[level], wanted), level)
+    factor = min(MOST, band(level) * spread)
+    return Match(Range.around(middle, factor), _basis(level, levels[level]), level)
 
 
 def likeness(one: Measurement, wanted: Wanted) -> int | None:
     """Return how unlike a measurement is; None where it says nothing.
 
-    1 is added for another method, 2 for another quantization, 4 for another base.
+    1 is added for another method, 2 for another base, 4 for another quantization. What computes in
+    another type says nothing: a card's peaks in 16 and 32 bit are up to 16 times apart.
     """
-    if not devices.is_same(one.device, wanted.device):
+    if not devices.is_same(one.device, wanted.device) or one.dtype != wanted.dtype:
         return None
-    level = int(one.method != wanted.method)
-    level += 2 * ((one.precision, one.dtype) != (wanted.precision, wanted.dtype))
+    level = int(one.method != wanted.method) + 4 * int(one.precision != wanted.precision)
     if one.base != wanted.base:
         ratio = one.parameters / max(1, wanted.parameters)
         if not 1 / MOST_SCALED <= ratio <= MOST_SCALED:
             return None
-        level += 4
+        level += 2
     return level
 
 
 def band(level: int) -> float:
     """Return how far a rate of this likeness may be off, before the spread of measurements."""
     factor = OTHER_METHOD if level & 1 else 1.0
-    factor *= OTHER_QUANTIZATION if level & 2 else 1.0
-    factor *= OTHER_BASE if level & 4 else 1.0
-    return min(factor, FIRST_PRINCIPLES)
+    factor *= OTHER_BASE if level & 2 else 1.0
+    factor *= OTHER_QUANTIZATION if level & 4 else 1.0
+    return min(factor, MOST)
 
 
-def _scaled(one: Measurement, wanted: Wanted) -> float:
-    """Return a measured rate for the wanted number of parameters and passes."""
-    size = 1.0 if one.base == wanted.base else one.parameters / wanted.parameters
-    return one.tokens_per_second * size * one.passes / wanted.passes
+def scale(one: Measurement, wanted: Wanted) -> float:
+    """Return by what a measured rate is multiplied for the wanted size and quantization."""
+    size = 1.0 if one.base == wanted.base else one.parameters / max(1, wanted.parameters)
+    return size * UTILIZATION[wanted.precision] / UTILIZATION[one.precision]
 
 
-def _basis(level: int, matched: list[Measurement], wanted: Wanted) -> str:
+def _basis(level: int, matched: list[Measurement]) -> str:
     if level == 0:
         return f"measured ({len(matched)})"
     one = matched[0]
     other = [
-        name
-        for name, bit in ((one.method, 1), (one.precision, 2), (one.base, 4))
-        if level & bit and name != getattr(wanted, {1: "method", 2: "precision", 4: "base"}[bit])
+        name for bit, name in ((1, one.method), (2, one.base), (4, one.precision)) if level & bit
     ]
-    return f"scaled from {', '.join(other) or 'another type'}"
+    return f"scaled from {', '.join(other)}"
 
 
 def peak_correction(

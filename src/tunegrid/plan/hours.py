@@ -11,17 +11,17 @@ from statistics import median
 
 from tunegrid.plan import calibration, memory
 from tunegrid.plan.architecture import Architecture
-from tunegrid.plan.calibration import FIRST_PRINCIPLES, Measurement, Wanted
+from tunegrid.plan.calibration import UTILIZATION, Measurement, Wanted
 from tunegrid.plan.devices import Hardware
 from tunegrid.plan.figures import Range
 
-# Assumed shares of a device's stated peak that training reaches, by how the weights are held.
-UTILIZATION = {"fp32": 0.35, "fp16": 0.35, "bf16": 0.35, "int8": 0.15, "nf4": 0.25}
 ANSWERING_UTILIZATION = 0.3
 """Assumed share of the stated bandwidth that generation reaches."""
 PROMPT_TOKENS = 200
 CHOICES = 15
 """Answers whose likelihoods are compared: all sets of four letters."""
+FIRST_PRINCIPLES = 3.0
+"""Band of what nothing was measured for."""
 FIRST = "theory"
 UNKNOWN = "none"
 
@@ -108,8 +108,8 @@ def _measured_rate(
         if answers is None or answers.tokens_per_second is None or level is None:
             continue
         # Whether it was trained in 3 passes or 2 is nothing to one that answers.
-        size = 1.0 if one.base == wanted.base else one.parameters / max(1, wanted.parameters)
-        levels.setdefault(level, []).append(answers.tokens_per_second * size)
+        rate = answers.tokens_per_second * calibration.scale(one, wanted)
+        levels.setdefault(level, []).append(rate)
     if not levels:
         return None
     level = min(levels)
@@ -117,7 +117,7 @@ def _measured_rate(
     middle = median(rates)
     spread = max(max(rates) / middle, middle / min(rates), calibration.FEWEST_SPREAD)
     basis = f"measured ({len(rates)})" if level == 0 else "scaled"
-    return middle, min(FIRST_PRINCIPLES, calibration.band(level) * spread), basis
+    return middle, min(calibration.MOST, calibration.band(level) * spread), basis
 
 
 def expected_new_tokens(

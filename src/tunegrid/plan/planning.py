@@ -308,7 +308,7 @@ def _totals(rows: Sequence[Row]) -> Totals:
 
 
 def print_plan(found: Plan, file: TextIO | None = None) -> None:
-    """Print a plan as a table with its totals; see `tunegrid.plan.table`."""
+    """Print a plan as a table with its totals; `tunegrid.plan.records` has them as values."""
     from tunegrid.plan import table
 
     table.print_plan(found, file)

@@ -1,4 +1,4 @@
-"""The plan as a table in a terminal, and as rows for programs.
+"""The plan as a table in a terminal.
 
 Owns: columns, marks and footers. Knows nothing of how figures are made.
 """
@@ -17,41 +17,13 @@ from rich.table import Table
 from tunegrid.plan.figures import Basis, Figure, Range
 from tunegrid.plan.hours import FIRST
 from tunegrid.plan.planning import Plan, Row, Totals
+from tunegrid.plan.records import rows, words_of
 from tunegrid.plan.status import Status
 
 WIDTH = 120
 NAMES = ("base", "method", "quantization", "data", "prompt", "train", "seed", "eval")
 NUMBERS = ("trainable", "examples", "tokens", "steps", "memory", "hours", "judge")
 GIB = 2**30
-
-
-def rows(plan: Plan) -> list[dict[str, Any]]:
-    """Return one JSON-able dict a cell; None where nothing is known.
-
-    Hours are of one device; `marks` says of which figures a mark stands in the printed table.
-    """
-    return [_plain(row) for row in plan.rows]
-
-
-def totals(plan: Plan) -> dict[str, Any]:
-    """Return the totals as one JSON-able dict."""
-    one = plan.totals
-    return {
-        "named": one.named,
-        "cells": one.cells,
-        "trainings": one.trainings,
-        "untuned": one.untuned,
-        "saved": one.saved,
-        "saved_hours": one.saved_hours,
-        "statuses": {status.value: count for status, count in one.statuses.items()},
-        "trainings_left": one.trainings_left,
-        "evaluations_left": one.evaluations_left,
-        "training_hours": _three(one.training),
-        "answering_hours": _three(one.answering),
-        "cells_without_hours": one.unknown_hours,
-        "judge_calls": one.judge_calls.value,
-        "judge_cost": one.judge_cost,
-    }
 
 
 def print_plan(plan: Plan, file: TextIO | None = None) -> None:
@@ -73,59 +45,6 @@ def print_plan(plan: Plan, file: TextIO | None = None) -> None:
 
 def _width(out: TextIO) -> int | None:
     return None if out.isatty() else WIDTH
-
-
-def _plain(row: Row) -> dict[str, Any]:
-    numbers, amount = row.numbers, row.amount
-    figures = {
-        "examples": amount.examples,
-        "steps": amount.steps,
-        "tokens": amount.tokens,
-        "trained_tokens": amount.trained_tokens,
-        "memory_bytes": row.memory_bytes,
-        "judge_calls": row.judge_calls,
-    }
-    return {
-        "train_id": row.cell.train_id,
-        **_words(row),
-        "status": row.progress.status.value,
-        "reason": row.progress.reason,
-        "sweeps": list(row.sweeps),
-        "missing": list(row.missing),
-        "shares_training": row.shares_training,
-        "trainable_parameters": None if numbers is None else numbers.trainable,
-        "total_parameters": None if numbers is None else numbers.total,
-        "counted_from": None if numbers is None else numbers.source,
-        **{name: figure.value for name, figure in figures.items()},
-        "marks": {name: f.basis.mark for name, f in figures.items() if f.basis is not Basis.exact},
-        "device": row.device,
-        "memory_basis": "measured" if row.memory_is_measured else "formula",
-        "training_hours": _three(row.training),
-        "answering_hours": _three(row.answering),
-        "basis": list(row.bases),
-        "judge_cost": row.judge_cost,
-        "evaluations_left": row.evaluations,
-    }
-
-
-def _three(hours: Range | None) -> dict[str, float] | None:
-    return None if hours is None else dict(vars(hours))
-
-
-def _words(row: Row) -> dict[str, Any]:
-    """Return the names of a cell's choices; a base as it is has no data, settings or seed."""
-    config = row.cell.config
-    tuned = config.peft.function is not None
-    return {
-        "base": config.model.name,
-        "method": config.peft.name,
-        "quantization": config.quantization.name,
-        "data": config.data.name if tuned else None,
-        "prompt": config.prompt.name,
-        "train": config.train.name if tuned else None,
-        "seed": config.seed if tuned else None,
-        "eval": config.eval.name,
-    }
 
 
 @dataclass(frozen=True)
@@ -162,7 +81,7 @@ class _Common:
 
 
 def _common(plan: Plan) -> _Common:
-    words = [_words(row) for row in plan.rows]
+    words = [words_of(row) for row in plan.rows]
     everywhere, usual = {}, {}
     for name in NAMES[2:]:
         values = Counter(one[name] for one in words if one[name] is not None)
@@ -193,7 +112,7 @@ def _table(plan: Plan, common: _Common) -> Table:
     if len(bases) > 1:
         table.add_column("basis", overflow="fold")
     for row in plan.rows:
-        words, cells = _words(row), _numbers(row, scale)
+        words, cells = words_of(row), _numbers(row, scale)
         own = [row.progress.status.value, words["base"], words["method"]]
         table.add_row(
             *own,
@@ -307,8 +226,8 @@ def _print_totals(console: Console, one: Totals, found: Sequence[Row]) -> None:
     )
     console.print(f"{_count(one.cells, 'cell')}: {counts}")
     console.print(
-        f"left: {_count(one.trainings_left, 'training')}, {band(one.training.times(scale))} {unit} of one "
-        f"device; {_count(one.evaluations_left, 'benchmark')} to answer or score, "
+        f"left: {_count(one.trainings_left, 'training')}, {band(one.training.times(scale))} {unit} "
+        f"of one device; {_count(one.evaluations_left, 'benchmark')} to answer or score, "
         f"{band(one.answering.times(scale))} {unit}"
     )
     if one.unknown_hours:
