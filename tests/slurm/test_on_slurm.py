@@ -155,7 +155,7 @@ def kill_job(job: str) -> None:
 
 
 def test_a_preempted_cell_goes_on_to_the_same_adapter(frozen: Freeze, tmp_path: Path) -> None:
-    of = frozen([["train.max_steps=60", "seed=7"]])
+    of = frozen([["train.max_steps=30", "seed=7"]])
     disturbed = Background(of)
     [job] = disturbed.submission.jobs
     wait_until(lambda: steps(of, 0) >= 2)
@@ -163,16 +163,16 @@ def test_a_preempted_cell_goes_on_to_the_same_adapter(frozen: Freeze, tmp_path: 
     wait_until(lambda: "Requeued job" in disturbed.log(0))
     [checkpoint] = (run_path(of, 0) / store.CHECKPOINTS).glob("checkpoint-*")
     first = int(checkpoint.name.rpartition("-")[2])
-    assert 2 <= first < 60
+    assert 2 <= first < 30
     # Then without a word before: SIGTERM, and SIGKILL after KillWait.
     wait_until(lambda: steps(of, 0) > first + 1)
     slurm("scontrol", "requeue", job)
     [outcome] = disturbed.ended()
     assert outcome.state == running.DONE, outcome.reason
     curve = (run_path(of, 0) / store.CURVE).read_text().splitlines()
-    assert [json.loads(line)["step"] for line in curve] == list(range(1, 61))
+    assert [json.loads(line)["step"] for line in curve] == list(range(1, 31))
     assert "SIGTERM: the cells stop after this step" in disturbed.log(0)
-    alone = freeze_cells(tmp_path / "alone", [["train.max_steps=60", "seed=7"]], [])
+    alone = freeze_cells(tmp_path / "alone", [["train.max_steps=30", "seed=7"]], [])
     assert running.run_cells([launches.frozen_cell(alone, 0)])[0].state == running.DONE
     assert adapter_sha(run_path(of, 0)) == adapter_sha(run_path(alone, 0))
 
@@ -228,7 +228,7 @@ def test_launching_from_inside_a_job(tmp_path: Path) -> None:
     command = (
         f"{sys.executable} {PROJECT / 'run.py'} -m eval=none train.max_steps=10 "
         f"runtime.device=cpu runtime.results={results} seed=4 hydra/launcher=slurm "
-        "hydra.launcher.timeout_min=5 hydra.launcher.mem_gb=1"
+        "hydra.launcher.timeout_min=5 hydra.launcher.mem_gb=2"
     )
     log = tmp_path / "outer.log"
     # The outer job's memory is given by processor, the inner one's by node.

@@ -185,7 +185,14 @@ def test_a_death_is_explained(
     failure = failures.of_job("7_1", status, path)
     assert word in failure.error
     assert failure.stage == "slurm"
-    assert failure.traceback == (log or "")
+    assert failure.traceback == (log + "\n" if log and not log.endswith("\n") else log or "")
+
+
+def test_progress_bars_do_not_hide_the_end_of_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.err"
+    bars = "".join(f"train: {step}/100\r" for step in range(100))
+    path.write_text(f"loading\n{bars}slurmstepd: error: Killed\n")
+    assert failures.log_tail(path) == "loading\nslurmstepd: error: Killed\n"
 
 
 def test_jobs_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -89,8 +89,10 @@ def _advice(status: Status | None, tail: str | None, log: Path) -> str:
 def log_tail(log: Path) -> str | None:
     """Return the last lines of a log, or None when there is none."""
     try:
-        with log.open(encoding="utf-8", errors="replace") as file:
-            return "".join(deque(file, maxlen=TAIL_LINES))
+        # A progress bar writes over its line; only what it showed last is worth a line here.
+        with log.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            last = deque(file, maxlen=TAIL_LINES)
+            return "".join(line.rstrip("\r\n").rpartition("\r")[2] + "\n" for line in last)
     except OSError:
         return None
 

@@ -141,7 +141,7 @@ class Group:
         refused = {}
         for index in self.indices:
             try:
-                cells[index] = launches.frozen_cell(of, index)
+                cells[index] = without_progress(launches.frozen_cell(of, index))
             except TunegridError as error:
                 reason = f"{type(error).__name__}: {error}"
                 failures.write(of, index, failures.Failure("check", reason))
@@ -202,6 +202,12 @@ def visible(directory: Path) -> Launch:
             "runtime.results=<directory there>"
         )
     return launches.read(directory)
+
+
+def without_progress(cell: Cell) -> Cell:
+    """Return the cell without its progress bars, which would fill the job's log."""
+    runtime = replace(cell.config.runtime, progress=False)
+    return replace(cell, config=replace(cell.config, runtime=runtime))
 
 
 def own_job() -> str:
