@@ -34,7 +34,7 @@ CELLS = {
     "prompt_language": 4,
     "value_alignment": 2,
     "leave_one_out": 3,
-    "precision": 6,
+    "precision": 9,
     "learning_rates": 24,
     "mini_base_models": 4,
     "mini_peft_methods": 11,
@@ -44,7 +44,7 @@ CELLS = {
     "mini_prompt_language": 4,
     "mini_value_alignment": 2,
     "mini_leave_one_out": 3,
-    "mini_precision": 6,
+    "mini_precision": 9,
     "mini_learning_rates": 24,
 }
 """How many cells each sweep has; `study` and `mini_study` unite the others."""
@@ -182,7 +182,7 @@ def test_the_rates_are_those_that_are_used(
 
 @pytest.mark.parametrize(
     ("name", "named", "different", "trainings", "untuned"),
-    [("study", 62, 52, 41, 10), ("mini_study", 42, 30, 25, 4)],
+    [("study", 65, 55, 41, 10), ("mini_study", 45, 33, 25, 4)],
 )
 def test_a_study_asks_for_each_cell_once(
     name: str, named: int, different: int, trainings: int, untuned: int, members_of: MembersOf

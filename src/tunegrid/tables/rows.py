@@ -17,8 +17,8 @@ from tunegrid.store import RunDirectory
 
 METRIC_COLUMNS = (
     "train_id", "base", "method", "data", "prompt", "quantization", "seed",
-    "answered_in", "benchmark", "version", "protocol", "category", "metric", "value", "standard_error", "items",
-    "unscored", "judge", "incomplete", "suspect", "score_id", "kind",
+    "answered_in", "benchmark", "version", "protocol", "category", "metric", "value",
+    "standard_error", "items", "unscored", "judge", "incomplete", "suspect", "score_id", "kind",
 )  # fmt: skip
 
 RUN_COLUMNS = (
