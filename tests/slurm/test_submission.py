@@ -172,7 +172,7 @@ def test_the_job_around_a_launch_is_hidden(monkeypatch: pytest.MonkeyPatch) -> N
         (Status("FAILED", "12:0"), "", "timeout_min"),
         (Status("NODE_FAIL", "1:0"), "", "took its node away"),
         (Status("FAILED", "1:0"), None, "file system that all nodes share"),
-        (Status("FAILED", "1:0"), "Traceback\nKeyError: 'x'\n", "KeyError: 'x'"),
+        (Status("FAILED", "1:0"), "KeyError: 'x'\nsrun: error: task 0\n", ": KeyError: 'x'. Its"),
         (None, "", "no longer knows job 7_1"),
     ],
 )

@@ -132,14 +132,15 @@ def _end(watch: _Watch, index: int, job: str, status: Status | None) -> None:
     """Note how a cell ended whose job is over and has not said so."""
     entry = watch.launch.entries[index]
     run = RunDirectory(watch.launch.results / "runs" / entry.train_id)
+    earlier = watch.submission.earlier.get(index)
     if _is_finished(watch.launch, index):
         _note(watch, index, running.DONE, "")
     elif status is not None and status.state == "CANCELLED":
         by = f"job {job} was cancelled{' ' + status.remark if status.remark else ''}"
         begun = status.started and run.has(store.CELL)
         _note(watch, index, running.INTERRUPTED if begun else running.NOT_STARTED, by)
-    elif _failed_by_itself(run, watch.submission.earlier.get(index)):
-        _note(watch, index, running.FAILED, str(run.read(store.FAILED).get("error", "")))
+    elif (own := failures.of_this_launch(watch.launch, index, earlier)) is not None:
+        _note(watch, index, running.FAILED, own)
     else:
         _speak_for(watch, index, failures.of_job(job, status, watch.submission.log(job)))
 
@@ -159,14 +160,6 @@ def _speak_for(watch: _Watch, index: int, failure: failures.Failure) -> None:
         _note(watch, index, running.FAILED, f"{failure.error}; not written: {error}")
         return
     _note(watch, index, running.FAILED, failure.error)
-
-
-def _failed_by_itself(run: RunDirectory, earlier: int | None) -> bool:
-    """Return whether failed.json is there and was written in this launch."""
-    try:
-        return (run.path / store.FAILED).stat().st_mtime_ns != earlier
-    except OSError:
-        return False
 
 
 def _is_finished(launch: Launch, index: int) -> bool:

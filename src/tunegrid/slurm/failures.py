@@ -24,6 +24,8 @@ USR2_EXIT_CODES = ("12:0", "0:12")
 
 _MEMORY = re.compile(r"exceeded memory limit|oom[-_ ]?kill|out of memory|OUT_OF_MEMORY", re.I)
 _TIME = re.compile(r"timed-out too many times|DUE TO TIME LIMIT")
+_SLURM = re.compile(r"\s*(srun|slurmstepd)\b")
+"""Lines that only repeat that the job ended."""
 _UNSEEN = re.compile(r"does not see .*cells\.json|could not find submitted jobs")
 
 
@@ -82,7 +84,8 @@ def _advice(status: Status | None, tail: str | None, log: Path) -> str:
             f"{log} was not written by the job's node, or not all of it: are the results on a file "
             "system that all nodes share (runtime.results), and does the node have this Python?"
         )
-    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
+    own = [line.strip() for line in said.splitlines() if line.strip() and not _SLURM.match(line)]
+    last = own[-1] if own else ""
     return f"{last or 'it wrote nothing to standard error'}. Its log: {log}"
 
 
@@ -93,6 +96,23 @@ def log_tail(log: Path) -> str | None:
         with log.open(encoding="utf-8", errors="replace", newline="\n") as file:
             last = deque(file, maxlen=TAIL_LINES)
             return "".join(line.rstrip("\r\n").rpartition("\r")[2] + "\n" for line in last)
+    except OSError:
+        return None
+
+
+def of_this_launch(launch: Launch, index: int, earlier: int | None) -> str | None:
+    """Return the error of a cell that failed by itself since the launch, or None.
+
+    Args:
+        launch: the launch.
+        index: the cell's.
+        earlier: when the failed.json of before the launch was written, None without one.
+    """
+    run = RunDirectory(launch.results / "runs" / launch.entries[index].train_id)
+    try:
+        if (run.path / store.FAILED).stat().st_mtime_ns == earlier:
+            return None
+        return str(run.read(store.FAILED).get("error", ""))
     except OSError:
         return None
 

@@ -11,6 +11,7 @@ first process, which asks the cells to end at their next step.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -97,7 +98,7 @@ class Group:
         _controls.append(control)
         divide_threads()
         start_shielded_server()
-        cells, outcomes = self._frozen(of)
+        cells, outcomes = self._to_run(of)
         if os.environ.get("SLURM_PROCID", "0") != "0":
             assist(list(cells.values()), control)
             return
@@ -135,18 +136,34 @@ class Group:
             return None
         return DelayedSubmission(replace(self, progress=now, stalled=stalled))
 
-    def _frozen(self, of: Launch) -> tuple[dict[int, Cell], dict[int, Outcome]]:
-        """Return the cells as they were launched, and the outcomes of those that changed."""
+    def _to_run(self, of: Launch) -> tuple[dict[int, Cell], dict[int, Outcome]]:
+        """Return the cells to run as they were launched, and the outcomes of the others."""
         cells: dict[int, Cell] = {}
-        refused = {}
+        others = self._failed_already(of)
         for index in self.indices:
+            if index in others:
+                continue
             try:
                 cells[index] = without_progress(launches.frozen_cell(of, index))
             except TunegridError as error:
                 reason = f"{type(error).__name__}: {error}"
-                failures.write(of, index, failures.Failure("check", reason))
-                refused[index] = Outcome(of.entries[index].train_id, running.REFUSED, reason)
-        return cells, refused
+                # The others of its job go on, also where this one is being run elsewhere.
+                with contextlib.suppress(StoreError):
+                    failures.write(of, index, failures.Failure("check", reason))
+                others[index] = Outcome(of.entries[index].train_id, running.REFUSED, reason)
+        return cells, others
+
+    def _failed_already(self, of: Launch) -> dict[int, Outcome]:
+        """Return the cells that failed before this job was put back into the queue."""
+        if os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
+            return {}
+        earlier = record.read(of.directory).earlier
+        failed = {}
+        for index in self.indices:
+            reason = failures.of_this_launch(of, index, earlier.get(index))
+            if reason is not None:
+                failed[index] = Outcome(of.entries[index].train_id, running.FAILED, reason)
+        return failed
 
     def _run(self, cells: dict[int, Cell], control: Control) -> dict[int, Outcome]:
         runtime = next(iter(cells.values())).config.runtime

@@ -256,6 +256,6 @@ def announce(submission: Submission) -> None:
     for job, cells in submission.jobs.items():
         array = job.partition("_")[0]
         arrays[array] = arrays.get(array, 0) + len(cells)
-    for array, cells in arrays.items():
+    for array, count in arrays.items():
         tasks = sum(job.partition("_")[0] == array for job in submission.jobs)
-        print(f"SLURM job {array}: {tasks} tasks, {cells} cells", file=sys.stderr)
+        print(f"SLURM job {array}: {tasks} tasks, {count} cells", file=sys.stderr)
