@@ -21,6 +21,9 @@ Three commands to begin with:
   tunegrid tables                                   every finished cell as rows of metrics.csv
 
 Several cells:  python run.py -m seed=0,1,2 peft=lora,none
+A sweep:        python run.py -cd sweeps -cn mini_peft_methods runtime.parallel=2
+Its plan:       python run.py -cd sweeps -cn study stage=plan
+On a cluster:   ... hydra/launcher=slurm hydra.launcher.partition=<name>
 Ctrl-C stops after the step; the same command continues.
 
 Groups, chosen with group=option; one more YAML file in conf/<group>/ is one more option:
@@ -31,6 +34,7 @@ Settings are overridden with key=value, for example train.epochs=2.
 
   python run.py --cfg job      every setting of the cell with its value
   python run.py stage=check    check the cell, run nothing
+  python run.py stage=plan     what it would train, take and cost
   python run.py --hydra-help   Hydra's own flags: sweeps, launchers, completion
 """
 
