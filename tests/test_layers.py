@@ -39,6 +39,7 @@ LAYERS = [
     {
         "cell",
         "distributed",
+        "team",
         "overrides",
         "entry",
         "usage",

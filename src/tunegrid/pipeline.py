@@ -38,6 +38,7 @@ from tunegrid.plan import probing
 from tunegrid.schema import CellConfig, Stage
 from tunegrid.store import RunDirectory
 from tunegrid.tracking import Tracker
+from tunegrid.training import processes
 
 ShouldStop = Callable[[], bool]
 
@@ -253,7 +254,8 @@ def _train(
         export(attached.model, directory)
     run_directory.write(store.TRAINED, facts)
     _note_attempt(run_directory, "trained")
-    if answering.is_as_trained(config):
+    # A model that was trained in parts cannot compute as a whole; it is loaded anew.
+    if answering.is_as_trained(config) and not processes.divide_weights():
         models.keep(attached.model)
     if not config.runtime.keep_checkpoint:
         run_directory.remove(store.CHECKPOINTS)

@@ -21,6 +21,7 @@ from tunegrid.fingerprint import canonical_json
 from tunegrid.methods.attaching import PLANNED_STEPS, SUPPLIED
 from tunegrid.methods.compatibility import reason_against, reason_against_checkpointing
 from tunegrid.schema import CellConfig, EvalConfig, TrainConfig
+from tunegrid.training import sharding
 from tunegrid.wiring import option_problems, suggestion
 
 # Paths are absolute once a cell is checked; this is what a relative one would start from.
@@ -48,6 +49,7 @@ def settings_problems(config: CellConfig, planning: bool = False) -> list[str]:
         _judge,
         _logging,
         _runtime,
+        sharding.problems,
     ]
     return [problem for check in checks for problem in check(config)]
 

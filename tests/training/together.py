@@ -12,6 +12,7 @@ from typing import Any
 
 import tiny_bases
 from tunegrid import launch
+from tunegrid.methods import base_weights
 from tunegrid.schema import Layout, TrainConfig
 from tunegrid.training import processes
 from tunegrid.training.processes import Place
@@ -38,6 +39,9 @@ class Task:
     kind: str = "llama"
     layout: Layout = Layout.sorted
     dropout: float = 0.0
+    divides_weights: bool = False
+    method: str = "lora"
+    """`lora` or `full`."""
     stop_after: int | None = None
     """Steps after which the last process alone wants to stop."""
     examples_by_rank: tuple[int, ...] = (EXAMPLES, EXAMPLES, EXAMPLES)
@@ -49,7 +53,10 @@ def run(task: Task, count: int) -> list[dict[str, Any]]:
         return [_train(task, 0, 1)]
     meeting = task.directory.with_name(f"{task.directory.name}.meeting")
     meeting.unlink(missing_ok=True)
-    places = [Place(rank, rank, count, f"file://{meeting}") for rank in range(count)]
+    places = [
+        Place(rank, rank, count, f"file://{meeting}", divides_weights=task.divides_weights)
+        for rank in range(count)
+    ]
     children = [launch.Child(_be, task, place) for place in places]
     waiting = list(children)
     while waiting:
@@ -65,8 +72,11 @@ def _be(sender: Connection, task: Task, place: Place) -> None:
 
 
 def _train(task: Task, rank: int, count: int) -> dict[str, Any]:
-    options = {"lora_dropout": task.dropout}
-    method = tiny_bases.lora(tiny_bases.base(task.kind), task.kind, awake=False, **options)
+    base = tiny_bases.base(task.kind)
+    if task.method == "full":
+        method = base_weights.full(base)
+    else:
+        method = tiny_bases.lora(base, task.kind, awake=False, lora_dropout=task.dropout)
     records: list[dict[str, Any]] = []
     said: dict[str, Any] = {"records": records, "error": None, "report": None}
     asked = 0
@@ -98,9 +108,12 @@ def _train(task: Task, rank: int, count: int) -> dict[str, Any]:
         said["stopped_after"] = interruption.step
     except Exception as error:
         said["error"] = f"{type(error).__name__}: {error}"
+    trained = [p for p in method.model.parameters() if p.requires_grad]
+    said["elements"] = sum(getattr(p, "_local_tensor", p).numel() for p in trained)
     said["weights"] = {
         name: parameter.detach().numpy()
         for name, parameter in method.model.named_parameters()
-        if parameter.requires_grad
+        # In parts, they are made whole at the end, and in the first process.
+        if parameter.requires_grad and not hasattr(parameter, "full_tensor")
     }
     return said

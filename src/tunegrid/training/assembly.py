@@ -5,6 +5,7 @@ Owns: the settings as transformers takes them, and continuing, stopping and choo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +20,11 @@ from tunegrid.methods.attached import Attached
 from tunegrid.microbatches import Form
 from tunegrid.schema import TrainConfig
 from tunegrid.tokens import Encoded
-from tunegrid.training import processes, schedule
+from tunegrid.training import processes, schedule, sharding
 from tunegrid.training.batches import StepSampler
 from tunegrid.training.checkpoints import Checkpoints
 from tunegrid.training.events import StepEvents
-from tunegrid.training.head import TrainedHead
+from tunegrid.training.head import LOGITS_AT_ONCE, TrainedHead
 from tunegrid.training.memory import peak_memory_bytes
 from tunegrid.training.report import Interrupted, Ledger, TrainingReport
 from tunegrid.training.stepping import WEIGHTS, StepTrainer, load_trainable, read_ledger
@@ -74,6 +75,8 @@ class Assembly:
             load_trainable(model, self.checkpoints.path(resumed_from) / WEIGHTS)
         else:
             self._run_steps(ledger, resumed_from)
+            if processes.divide_weights():
+                sharding.make_trained_weights_whole(model, keep=processes.leads())
         exported = self.steps
         if self.settings.keep_best and ledger.best_step is not None:
             exported = ledger.best_step
@@ -131,7 +134,9 @@ class Assembly:
             should_stop=self.should_stop,
             progress=self.progress,
         )
-        with TrainedHead(self.attached.model) as head:
+        # A head that is divided can be used inside of the model's own pass only.
+        at_once = sys.maxsize if processes.divide_weights() else LOGITS_AT_ONCE
+        with TrainedHead(self.attached.model, at_once) as head:
             trainer = StepTrainer(
                 attached=self.attached,
                 args=arguments,
@@ -167,6 +172,7 @@ class Assembly:
             self.form,
             device=arguments.device,
             sum_over_processes=trainer.sum_over_processes,
+            laid_out=trainer.laid_out,
         )
 
     def _points(self, per_epoch: int) -> frozenset[int]:

@@ -37,6 +37,8 @@ class Place:
     """Where the processes find each other, as an address of `torch.distributed.rendezvous`."""
     source: str = "tunegrid"
     """Who started the processes: `tunegrid`, `torchrun` or `srun`."""
+    divides_weights: bool = False
+    """Whether each process holds a part of the weights (fsdp) instead of all of them (ddp)."""
 
 
 _place: Place | None = None
@@ -45,6 +47,11 @@ _place: Place | None = None
 def leads() -> bool:
     """Return whether this process is the one that writes; True when it is alone."""
     return _place is None or _place.rank == 0
+
+
+def divide_weights() -> bool:
+    """Return whether each process holds a part of the weights only."""
+    return _place is not None and _place.divides_weights
 
 
 def world_size() -> int:

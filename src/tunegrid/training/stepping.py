@@ -13,7 +13,7 @@ import contextlib
 import json
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,51 +21,23 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from transformers import Trainer
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
 from tunegrid.errors import StageError
 from tunegrid.methods.attached import Attached
-from tunegrid.microbatches import Form, lay_out
+from tunegrid.microbatches import Form, MicroBatch, lay_out
 from tunegrid.quantization import computes_in_float16
 from tunegrid.tokens import NOT_TRAINED, Encoded
-from tunegrid.training import processes
+from tunegrid.training import processes, sharding
 from tunegrid.training.batches import StepSampler, to_device
 from tunegrid.training.checkpoints import Checkpoints
 from tunegrid.training.head import TrainedHead
 from tunegrid.training.report import Ledger
+from tunegrid.training.weights import load_trainable, save_trainable
 
 WEIGHTS = "trainable.safetensors"
 METHOD_STATE = "method.safetensors"
 LEDGER = "ledger.json"
-
-
-def save_trainable(model: Any, path: Path) -> None:
-    """Write every trainable parameter by its name; the frozen base is not repeated."""
-    weights = {
-        name: parameter.detach().contiguous().cpu()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    }
-    save_file(weights, str(path))
-
-
-def load_trainable(model: Any, path: Path) -> None:
-    """Read what `save_trainable` wrote into the model, exactly.
-
-    Raises:
-        StageError: the file does not hold exactly the model's trainable parameters.
-
-    """
-    weights = load_file(str(path))
-    own = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    if weights.keys() != own.keys():
-        differing = sorted(weights.keys() ^ own.keys())
-        raise StageError(
-            f"{path} does not fit the method that is attached: {differing[:3]} and "
-            f"{len(differing)} in all are only in one of them; remove the checkpoint directory"
-        )
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(weights[name])
 
 
 class StepTrainer(Trainer):
@@ -86,6 +58,10 @@ class StepTrainer(Trainer):
         **options: Any,
     ) -> None:
         super().__init__(model=attached.model, **options)
+        if processes.divide_weights():
+            sharding.divide(attached.model, self.args.device.type)
+            # The Trainer leaves such a model as it is instead of wrapping it once more.
+            self.is_distributed_loading_by_transformers = True
         self._attached = attached
         self._head = head
         self._form = form
@@ -115,9 +91,9 @@ class StepTrainer(Trainer):
         model.train()
         if callable(getattr(self.optimizer, "train", None)):
             self.optimizer.train()  # type: ignore[union-attr]
-        batches = lay_out(inputs or [self._idle_example()], self._form)
-        tokens = sum(batch.tokens for batch in batches) if inputs else 0
-        padded = sum(batch.padded_tokens for batch in batches) if inputs else 0
+        batches = self.laid_out(inputs)
+        tokens = sum(len(example.ids) for example in inputs)
+        padded = sum(batch.padded_tokens for batch in batches if batch.trained_tokens)
         [trained] = self.sum_over_processes([sum(batch.trained_tokens for batch in batches)])
         # Processes' gradients are averaged, not added up, so each counts its share that much more.
         scale = self.args.world_size / trained
@@ -127,7 +103,10 @@ class StepTrainer(Trainer):
         total = torch.zeros((), dtype=torch.float64, device=self.args.device)
         for number, batch in enumerate(batches, start=1):
             last = number == len(batches)
-            synchronized = contextlib.nullcontext() if last else self.accelerator.no_sync(model)
+            # Parts of gradients are added up after every pass: whole ones would take the memory
+            # that was saved.
+            at_once = last or processes.divide_weights()
+            synchronized = contextlib.nullcontext() if at_once else self.accelerator.no_sync(model)
             with synchronized:
                 loss = self._head.loss_sum(model, to_device(batch, self.args.device))
                 goal = loss if waits else loss * scale
@@ -150,7 +129,7 @@ class StepTrainer(Trainer):
     def refuse_bad_gradients(self) -> None:
         """Raise when a gradient is not finite, unless a gradient scaler skips such steps."""
         if self._scaler is None:
-            norm = torch.nn.utils.get_total_norm(self._gradients())
+            norm = sharding.whole(torch.nn.utils.get_total_norm(self._gradients()))
             self._refuse_non_finite("gradient", float(norm))
 
     @property
@@ -176,11 +155,11 @@ class StepTrainer(Trainer):
         loss = self._evaluate_loss(self, self._head)
         self._refuse_non_finite("validation loss", loss)
         self.ledger.validation_losses[step] = loss
-        if self._keep_best and self.ledger.best_step == step and self.args.should_save:
-            self._checkpoints.unfinished.mkdir(parents=True, exist_ok=True)
+        if self._keep_best and self.ledger.best_step == step:
             temporary = self._checkpoints.unfinished / "best.safetensors"
             save_trainable(self.model, temporary)
-            temporary.replace(self._checkpoints.best_path(step))
+            if self.args.should_save:
+                temporary.replace(self._checkpoints.best_path(step))
         processes.barrier()
         if self.is_world_process_zero():
             self._on_record({"step": step, "epoch": self.state.epoch, "validation_loss": loss})
@@ -204,11 +183,10 @@ class StepTrainer(Trainer):
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write the trainable weights into a checkpoint."""
-        if self.args.should_save and output_dir is not None:
+        if output_dir is not None:
             directory = Path(output_dir)
-            directory.mkdir(parents=True, exist_ok=True)
             save_trainable(self.model, directory / WEIGHTS)
-            if self._attached.state is not None:
+            if self.args.should_save and self._attached.state is not None:
                 save_file(self._attached.state.save(), str(directory / METHOD_STATE))
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
@@ -241,6 +219,28 @@ class StepTrainer(Trainer):
             self._checkpoints.keep_best_of({step for step in best if step is not None})
         self.accelerator.wait_for_everyone()
 
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        """Write the optimizer's state as one process has it, also where several hold parts."""
+        if not processes.divide_weights():
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        state, scheduler = sharding.whole_state(self.optimizer), self.lr_scheduler
+        if self.args.should_save and scheduler is not None:
+            torch.save(state, Path(output_dir) / OPTIMIZER_NAME)
+            torch.save(scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Read the state of optimizer and schedule, in parts where processes hold those."""
+        if not processes.divide_weights() or checkpoint is None:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        directory = Path(checkpoint)
+        state = torch.load(directory / OPTIMIZER_NAME, map_location="cpu", weights_only=True)
+        sharding.load_whole_state(self.optimizer, state)
+        if self.lr_scheduler is not None:
+            schedule = torch.load(directory / SCHEDULER_NAME, weights_only=True)
+            self.lr_scheduler.load_state_dict(schedule)
+
     def _save_rng_state(self, output_dir: str) -> None:
         """Write the state of every process' generators: the one that leads writes them all."""
         with tempfile.TemporaryDirectory() as own:
@@ -257,6 +257,18 @@ class StepTrainer(Trainer):
         load_trainable(self.model, directory / WEIGHTS)
         if self._attached.state is not None:
             self._attached.state.load(load_file(str(directory / METHOD_STATE)))
+
+    def laid_out(self, examples: Sequence[Encoded]) -> list[MicroBatch]:
+        """Return the micro-batches of examples, at least one, to be run one after another.
+
+        Processes that hold parts of the weights bring them together in every pass, so that each
+        has to make as many passes as the one with the most.
+        """
+        batches = lay_out(examples or [self._idle_example()], self._form)
+        if processes.divide_weights():
+            most = max(processes.gathered(len(batches)))
+            batches = batches + lay_out([self._idle_example()], self._form) * (most - len(batches))
+        return batches
 
     def _idle_example(self) -> Encoded:
         """Return an example without a trained token, for a process whose share is empty.

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tunegrid.microbatches import Form, lay_out
+from tunegrid.microbatches import Form, MicroBatch, lay_out
 from tunegrid.tokens import Encoded
 from tunegrid.training.batches import to_device
 from tunegrid.training.head import TrainedHead
@@ -25,6 +25,7 @@ def mean_loss(
     *,
     device: torch.device,
     sum_over_processes: Callable[[list[float]], list[float]],
+    laid_out: Callable[[Sequence[Encoded]], list[MicroBatch]] | None = None,
 ) -> float:
     """Return the mean cross-entropy of the trained tokens of all examples, in nats.
 
@@ -38,13 +39,14 @@ def mean_loss(
         form: how they are laid out.
         device: where the model is.
         sum_over_processes: adds up numbers of all processes, element by element.
+        laid_out: makes the micro-batches where processes have to make equally many passes.
 
     """
     was_training = model.training
     model.eval()
     try:
         loss = trained = 0.0
-        for batch in lay_out(examples, form):
+        for batch in laid_out(examples) if laid_out is not None else lay_out(examples, form):
             loss += float(head.loss_sum(model, to_device(batch, device)))
             trained += batch.trained_tokens
     finally:
