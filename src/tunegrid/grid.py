@@ -40,6 +40,17 @@ def expand(
             cell = dict(zip(axes, values, strict=True))
             if cell not in cells:
                 cells.append(cell)
+    return [cells[index] for index in remaining(cells, excluded)]
+
+
+def remaining(
+    cells: Sequence[Mapping[str, Any]], excluded: Sequence[Mapping[str, Any]]
+) -> list[int]:
+    """Return the places of the cells that no exclusion agrees with.
+
+    Raises:
+        ConfigError: an exclusion that excludes nothing, or nothing that remains.
+    """
     idle = [
         f"{dict(exclusion)} excludes none of the {len(cells)} cells; check its names and values"
         for exclusion in excluded
@@ -47,7 +58,11 @@ def expand(
     ]
     if idle:
         raise ConfigError(all_problems("hydra.sweeper.exclude", idle))
-    kept = [c for c in cells if not any(_agrees(c, exclusion) for exclusion in excluded)]
+    kept = [
+        index
+        for index, cell in enumerate(cells)
+        if not any(_agrees(cell, exclusion) for exclusion in excluded)
+    ]
     if not kept:
         raise ConfigError(
             "the sweep has no cells: every list of choices needs a value, and the exclusions "

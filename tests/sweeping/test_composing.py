@@ -109,6 +109,20 @@ def test_included_sweeps_keep_their_own_settings(project: Path, tmp_path: Path) 
         assert composer.compose(words[-1].fixed, words[-1].varied).train.max_steps is None
 
 
+def test_exclusions_reach_what_is_included(project: Path, tmp_path: Path) -> None:
+    for name, text in (("first", FIRST), ("second", SECOND), ("both", BOTH)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    with opened(project, "both", tmp_path) as (loader, _):
+
+        def cells(*exclude: dict[str, Any]) -> list[str]:
+            sweep = Sweep("both", [], exclude, ["first", "second"])
+            return [one.sweep for one in expanded(sweep, [], loader, [tmp_path], project / "conf")]
+
+        assert cells({"seed": 2}, {"peft": "none"}) == ["first"] * 2 + ["second"]
+        with pytest.raises(ConfigError, match="excludes none of the 5 cells"):
+            cells({"seed": 9})
+
+
 def test_a_misspelled_or_nested_inclusion_is_refused(tmp_path: Path) -> None:
     (tmp_path / "first.yaml").write_text(FIRST)
     (tmp_path / "both.yaml").write_text(BOTH)

@@ -61,23 +61,30 @@ def expanded(
     fixed, choices = _arguments(arguments, loader)
     named = {word.partition("=")[0].lstrip("+~") for word in fixed}
     parts = [included(name, places) for name in sweep.include]
-    if sweep.grids or sweep.exclude or not parts:
-        parts.append(sweep)
-    words = []
+    if sweep.grids or not parts:
+        parts.append(Sweep(sweep.name, sweep.grids, () if parts else sweep.exclude))
+    named_by: list[str] = []
+    cells: list[dict[str, Any]] = []
     for part in parts:
         grids = [{k: v for k, v in one.items() if k not in named} for one in part.grids]
         try:
-            cells = grid.expand(grids, part.exclude, choices)
+            own = grid.expand(grids, part.exclude, choices)
         except ConfigError as error:
             raise ConfigError(f"sweep {part.name}: {error}") from error
-        # A word is checked once, however many cells have it.
-        written = [tuple(word(key, value) for key, value in cell.items()) for cell in cells]
-        accepted = dict.fromkeys(one for cell in written for one in cell)
-        checked = dict(zip(accepted, checked_words(accepted, conf), strict=True))
-        words += [
-            Words(tuple(fixed), tuple(checked[one] for one in cell), part.name) for cell in written
-        ]
-    return words
+        cells += own
+        named_by += [part.name] * len(own)
+    if sweep.include:
+        # The including sweep's exclusions hold for whatever it includes.
+        kept = grid.remaining(cells, sweep.exclude)
+        cells, named_by = [cells[i] for i in kept], [named_by[i] for i in kept]
+    # A word is checked once, however many cells have it.
+    written = [tuple(word(key, value) for key, value in cell.items()) for cell in cells]
+    accepted = dict.fromkeys(one for cell in written for one in cell)
+    checked = dict(zip(accepted, checked_words(accepted, conf), strict=True))
+    return [
+        Words(tuple(fixed), tuple(checked[one] for one in cell), name)
+        for cell, name in zip(written, named_by, strict=True)
+    ]
 
 
 def _arguments(arguments: Sequence[str], loader: Any) -> tuple[list[str], dict[str, list[Any]]]:

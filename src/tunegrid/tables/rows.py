@@ -157,7 +157,8 @@ def suspects(run: RunDirectory) -> list[str]:
         if _equals_base(run, summary):
             own.append("every answer equals the untuned base's: the adapter has no effect")
         reasons += [f"{summary['benchmark']}: {reason}" for reason in own]
-    return reasons
+    # A run that was asked the same in several ways may have the same said of each.
+    return list(dict.fromkeys(reasons))
 
 
 def _equals_base(run: RunDirectory, summary: dict[str, Any]) -> bool:
