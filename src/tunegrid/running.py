@@ -30,6 +30,9 @@ NOT_STARTED = "not started"
 EXIT_CODES = {DONE: 0, FAILED: 1, REFUSED: 2, INTERRUPTED: 130, NOT_STARTED: 130}
 LOOK_AGAIN_SECONDS = 1.0
 
+_BEFORE_IT_LISTENED = (1, -signal.SIGINT, -signal.SIGTERM)
+"""How a child ends that is asked to stop before it takes that as a wish."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -242,7 +245,10 @@ def _reap(work: _Work, control: Control, total: int) -> None:
         if code == child.HELD:
             work.waiting.append((one.number, one.cell))
             continue
-        outcome = _outcome(one.cell, code, message)
+        if control.is_stopping and not message and code in _BEFORE_IT_LISTENED:
+            outcome = Outcome(one.cell.train_id, INTERRUPTED)
+        else:
+            outcome = _outcome(one.cell, code, message)
         work.outcomes[one.number] = outcome
         # What this call noted itself is not another launch's.
         work.failures_before[one.cell.train_id] = _failure_stamp(one.cell)
