@@ -91,7 +91,7 @@ def test_a_sweep_larger_than_an_array_is_split_and_done(tmp_path: Path) -> None:
     results = tmp_path / "results"
     done = run_py(f"runtime.results={results}", "seed=0,1,2,3,4,5")
     assert done.returncode == 0, done.stderr
-    assert "6 cells: 6 done" in done.stdout
+    assert "6 runs: 6 done" in done.stdout
     of = record.latest(results, None)
     jobs = record.read(of.directory).jobs
     # MaxArraySize is 4 on this cluster.
@@ -193,7 +193,7 @@ def test_detach_then_status_then_collect(
     assert command("collect", "config", "--no-wait") == 0
     assert "2 cells wait or run" in capsys.readouterr().err
     assert command("collect", "config") == 0
-    assert "2 cells: 2 done" in capsys.readouterr().out
+    assert "2 runs: 2 done" in capsys.readouterr().out
     assert command("status", "config") == 0
     assert "done" in capsys.readouterr().out
 
@@ -233,7 +233,7 @@ def test_launching_from_inside_a_job(tmp_path: Path) -> None:
     log = tmp_path / "outer.log"
     # The outer job's memory is given by processor, the inner one's by node.
     slurm("sbatch", "--mem-per-cpu=1200", f"--output={log}", f"--wrap={command}")
-    wait_until(lambda: log.exists() and "1 cells: 1 done" in log.read_text(), 120)
+    wait_until(lambda: log.exists() and "1 runs: 1 done" in log.read_text(), 120)
 
 
 def test_what_slurm_refuses_is_said_in_its_words(frozen: Freeze) -> None:

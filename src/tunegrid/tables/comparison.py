@@ -31,8 +31,8 @@ def rows(
 
     Args:
         runs: in the order of the rows; those without any result are left out.
-        asked: which scores count; by default those that the last command asked of each run.
-            Where a run was asked in several ways, its columns say which.
+        asked: which scores count; by default those that the last command asked of each run. A run
+            that was asked in several ways has a row for each.
 
     """
     scored = [run for run in runs if run.has(store.RESULTS) or (asked and run.has(store.CELL))]
@@ -40,29 +40,35 @@ def rows(
     labels = labelled({run.path.name: run.read(store.CELL)["config"] for run in scored})
     found, columns = [], dict[str, None]()
     for run in scored:
-        report = run.read(store.TRAINED) if run.has(store.TRAINED) else {}
-        row: dict[str, Any] = {
-            "cell": labels[run.path.name],
-            "trainable_parameters": report.get("trainable_parameters", 0),
-            "loss": report.get("last_tenth_loss"),
-        }
-        own = (
-            {"": run.read(store.RESULTS)["scores"]}
-            if asked is None
-            else asked.get(run.path.name, {})
-        )
-        for summary in score_summaries(run):
-            average = _average(summary)
-            for way in [way for way, names in own.items() if summary["score_id"] in names]:
-                if average is None:
-                    continue
-                protocol = summary.get("protocol", "generation")
-                name = summary["benchmark"] + ("" if protocol == "generation" else f" {protocol}")
-                name += f", {way}" if len(ways) > 1 else ""
-                columns[name] = None
-                row[name] = (average["value"], average["standard_error"])
-        found.append(row | {"suspect": "; ".join(suspects(run))})
+        own = {"": run.read(store.RESULTS)["scores"]} if asked is None else asked[run.path.name]
+        for way, names in own.items():
+            averages = _averages(run, names)
+            columns |= dict.fromkeys(averages)
+            label = labels[run.path.name] + (f", {way}" if len(ways) > 1 else "")
+            found.append({"cell": label} | _training(run) | averages)
     return list(columns), found
+
+
+def _training(run: RunDirectory) -> dict[str, Any]:
+    """Return what a row says of the training, and whether the cell is to be trusted."""
+    report = run.read(store.TRAINED) if run.has(store.TRAINED) else {}
+    return {
+        "trainable_parameters": report.get("trainable_parameters", 0),
+        "loss": report.get("last_tenth_loss"),
+        "suspect": "; ".join(suspects(run)),
+    }
+
+
+def _averages(run: RunDirectory, names: Collection[str]) -> dict[str, Any]:
+    """Return each benchmark's average with its standard error, of the scores with these names."""
+    averages = {}
+    for summary in score_summaries(run):
+        average = _average(summary)
+        if summary["score_id"] in names and average is not None:
+            protocol = summary.get("protocol", "generation")
+            name = summary["benchmark"] + ("" if protocol == "generation" else f" {protocol}")
+            averages[name] = (average["value"], average["standard_error"])
+    return averages
 
 
 def _average(summary: dict[str, Any]) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ Owns: the look of tables in a terminal. Knows nothing of how rows are made.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,8 +18,19 @@ from tunegrid.schema import Stage
 from tunegrid.store import RunDirectory
 from tunegrid.tables import comparison, rows
 
+FILE_WIDTH = 120
+"""Characters of a line where there is no terminal to ask."""
+
 UNTABLED = ("unparsed", "right", "accuracy_of_subjects")
 """Left to metrics.csv, where each has a row: a table holds one unit."""
+
+
+def _console() -> Console:
+    """Return where tables go: the terminal, or a file that is read on a wide one."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = FILE_WIDTH
+    return console
 
 
 def print_cell(
@@ -32,7 +44,7 @@ def print_cell(
         asked: names of the scores to show; by default those the last command asked for.
 
     """
-    console = Console(highlight=False, markup=False)
+    console = _console()
     if stage is Stage.check:
         console.print(f"{run.path.name} can be run; nothing was started.")
         return
@@ -57,7 +69,7 @@ def print_cell(
 
 def print_runs(run_rows: list[dict[str, Any]], expected: int) -> None:
     """Print one line a run with how it ended, and how many there should be."""
-    console = Console(highlight=False, markup=False)
+    console = _console()
     table = Table(header_style="bold")
     for column in ("cell", "status"):
         table.add_column(column, overflow="fold")
@@ -77,7 +89,7 @@ def print_runs(run_rows: list[dict[str, Any]], expected: int) -> None:
     counts = Counter(row["status"] for row in run_rows)
     counts["not started"] = expected - len(run_rows)
     parts = [f"{number} {status}" for status, number in counts.items() if number]
-    console.print(f"{expected} cells: {', '.join(parts)}")
+    console.print(f"{expected} runs: {', '.join(parts)}")
 
 
 def print_comparison(runs: Iterable[RunDirectory], asked: comparison.Asked | None = None) -> None:
@@ -103,7 +115,7 @@ def print_comparison(runs: Iterable[RunDirectory], asked: comparison.Asked | Non
             _number(row["loss"]),
             *(_with_error(pair) for pair in averages),
         )
-    console = Console(highlight=False, markup=False)
+    console = _console()
     console.print(table)
     console.print(
         "  Averages with standard errors; loss of the last tenth of the steps."
