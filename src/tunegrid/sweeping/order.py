@@ -211,13 +211,21 @@ def report(members: Sequence[Member]) -> None:
             lock.clear_dead(path / store.LOCK)
     runs = [RunDirectory(path) for path in directories]
     print_runs(run_rows([run for run in runs if run.has(store.CELL)]), len(runs))
+    print_comparison(runs, _ways(members))
+
+
+def _ways(members: Sequence[Member]) -> dict[str, dict[str, list[str]]]:
+    """Return, for each run, the names of its scores by the way in which they were asked for."""
     asked: dict[str, dict[str, list[str]]] = {}
     for member in members:
-        ways = asked.setdefault(member.cell.train_id, {})
-        config = member.cell.config
-        way = f"{config.eval.name} {answering.label(config)}".strip()
-        ways.setdefault(way, []).extend(asked_scores(member.cell))
-    print_comparison(runs, asked)
+        evaluation, ways = member.cell.config.eval, asked.setdefault(member.cell.train_id, {})
+        words = [evaluation.name, answering.label(member.cell.config), evaluation.prompt_suffix]
+        way = name = " ".join(word.strip() for word in words if word)
+        while name in ways:
+            # Told apart by something without a short name, such as the decoding.
+            name = f"{way} ({len(ways) + 1})"
+        ways[name] = asked_scores(member.cell)
+    return asked
 
 
 def say(line: str) -> None:
