@@ -13,7 +13,8 @@ import pytest
 from tunegrid import launches
 from tunegrid.errors import ConfigError, StoreError
 from tunegrid.launches import Entry, Launch
-from tunegrid.slurm import failures, job, queue, record, submission
+from tunegrid.running import Outcome
+from tunegrid.slurm import collecting, failures, job, queue, record, submission
 from tunegrid.slurm.queue import Status
 from tunegrid.slurm.record import Submission
 
@@ -230,3 +231,16 @@ def test_a_job_without_progress_is_given_up(
     assert group.checkpoint().function.stalled == 0
     # A second USR2 underneath the first would requeue the job twice.
     assert handlers[0] == (job.signal.SIGUSR2, job.signal.SIG_IGN)
+
+
+def test_what_cells_said_is_collected_from_a_silent_slurm(tmp_path: Path, commands: Path) -> None:
+    for command in ("squeue", "sacct"):
+        answer(commands, command, "Unable to contact slurm controller", 1)
+    one = launch_of(tmp_path, [("a", "fp32")] * 2)
+    submitted = Submission(tmp_path, "/logs/%j", {"7_0": (0,), "7_1": (1,)})
+    record.write_outcome(tmp_path, 0, "failed", "KeyError", "7_0")
+    outcomes, left = collecting.look(one, submitted)
+    assert outcomes == [Outcome("cell0", "failed", "KeyError")]
+    assert left == 1
+    record.write_outcome(tmp_path, 1, "done", "", "7_1")
+    assert [ended.state for ended in collecting.wait(one, submitted)] == ["failed", "done"]

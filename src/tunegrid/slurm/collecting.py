@@ -59,6 +59,7 @@ def wait(launch: Launch, submission: Submission, *, fail_fast: bool = False) -> 
     watch, began = _Watch(launch, submission), time.monotonic()
     cancelled = False
     while True:
+        _hear(watch)
         statuses = queue.ask(_unfinished(watch))
         if statuses is None:
             _say(watch, "SLURM does not answer; asking again")
@@ -77,10 +78,12 @@ def wait(launch: Launch, submission: Submission, *, fail_fast: bool = False) -> 
 def look(launch: Launch, submission: Submission) -> tuple[list[Outcome], int]:
     """Return how the cells ended that have, and how many cells have not; does not wait."""
     watch = _Watch(launch, submission)
-    statuses = queue.ask(submission.jobs)
+    _hear(watch)
+    statuses = queue.ask(_unfinished(watch))
     if statuses is None:
         _say(watch, "SLURM does not answer; this is what the disk says")
-    _look(watch, statuses or {})
+    else:
+        _look(watch, statuses)
     left = sum(len(_open(watch, job)) for job in _unfinished(watch))
     return _in_order(watch), left
 
@@ -98,15 +101,21 @@ def _in_order(watch: _Watch) -> list[Outcome]:
     return [watch.outcomes[index] for index in sorted(watch.outcomes)]
 
 
-def _look(watch: _Watch, statuses: Mapping[str, Status]) -> None:
-    """Note the ends of cells whose jobs have ended, and of those that said so themselves."""
+def _hear(watch: _Watch) -> None:
+    """Note the ends of cells whose jobs have said how; one that is stopped says nothing."""
     for job in _unfinished(watch):
-        status = statuses.get(job)
         for index in _open(watch, job):
-            # What a job says of its cell is final: one that is stopped says nothing.
             said = record.read_outcome(watch.launch.directory, index)
             if said is not None:
                 _note(watch, index, *said)
+
+
+def _look(watch: _Watch, statuses: Mapping[str, Status]) -> None:
+    """Note the ends of cells whose jobs SLURM calls over."""
+    # A job may have spoken and ended since it was last listened to.
+    _hear(watch)
+    for job in _unfinished(watch):
+        status = statuses.get(job)
         if _is_over(watch, job, status):
             for index in _open(watch, job):
                 _end(watch, index, job, status)
