@@ -9,13 +9,14 @@ and the ratio of the time Hydra itself takes, measured beside it on the first ce
 from __future__ import annotations
 
 import argparse
-import resource
+import contextlib
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import psutil
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -64,13 +65,25 @@ def checked(directory: Path) -> None:
     """Print what the whole check takes: composition, settings, names, architectures."""
     command = [sys.executable, str(PROJECT / "run.py"), "-cd", str(directory), "-cn", "thousand"]
     words = ["stage=check", f"runtime.results={directory / 'results'}"]
-    began = time.perf_counter()
-    done = subprocess.run([*command, *words], capture_output=True, text=True, check=True)
-    seconds = time.perf_counter() - began
-    # Of the largest process among the command and the children it waited for.
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    print(done.stderr.strip().splitlines()[-1])
-    print(f"{seconds:.1f} s, peak memory of the largest process {peak:.2f} GiB")
+    began, peak = time.perf_counter(), 0
+    with subprocess.Popen([*command, *words], stderr=subprocess.PIPE, text=True) as process:
+        whole = psutil.Process(process.pid)
+        while process.poll() is None:
+            peak = max(peak, memory_bytes(whole))
+            time.sleep(0.1)
+        seconds = time.perf_counter() - began
+        assert process.stderr is not None
+        print(process.stderr.read().strip().splitlines()[-1])
+    print(f"{seconds:.1f} s, peak memory {peak / 2**30:.2f} GiB, all processes together")
+
+
+def memory_bytes(process: psutil.Process) -> int:
+    """Return what a process and its descendants hold; what they share is counted once."""
+    total = 0
+    for one in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            total += one.memory_full_info().pss
+    return total
 
 
 def compared(directory: Path) -> None:
