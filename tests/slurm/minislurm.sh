@@ -21,10 +21,10 @@ export SLURM_CONF=$DIR/slurm.conf
 DAEMONS=(slurmd slurmctld slurmdbd mariadbd munged)  # in the order in which they stop
 
 alive() {  # a zombie that its parent has not collected yet counts as dead
-  local file=$DIR/run/$1.pid process
-  [ -f "$file" ] && process=$(cat "$file") && [ -r "/proc/$process/stat" ] \
-    && [ "$(cut -d' ' -f3 "/proc/$process/stat")" != Z ]
+  [ -n "$1" ] && [ -r "/proc/$1/stat" ] && [ "$(cut -d' ' -f3 "/proc/$1/stat")" != Z ]
 }
+
+process_of() { cat "$DIR/run/$1.pid" 2> /dev/null; }
 
 wait_for() {  # each probe is bounded: sinfo and sacct block for minutes without their daemons
   local seconds=$1
@@ -132,10 +132,12 @@ stop() {
   timeout 10 scancel --user="$USER_NAME" --state=PENDING 2> /dev/null
   timeout 10 scancel --signal=KILL --full --user="$USER_NAME" 2> /dev/null
   for name in "${DAEMONS[@]}"; do
-    alive "$name" || continue
-    kill "$(cat "$DIR/run/$name.pid")"
-    for _ in $(seq 100); do alive "$name" || break; sleep 0.1; done
-    alive "$name" && kill -9 "$(cat "$DIR/run/$name.pid")"
+    local process
+    process=$(process_of "$name")  # kept: slurmd removes its file long before it ends
+    alive "$process" || continue
+    kill "$process"
+    for _ in $(seq 100); do alive "$process" || break; sleep 0.1; done
+    alive "$process" && kill -9 "$process"
     rm -f "$DIR/run/$name.pid"
   done
 }
@@ -143,6 +145,6 @@ stop() {
 case $command in
   start) start || { stop; exit 1; } ;;
   stop) stop ;;
-  status) for name in "${DAEMONS[@]}"; do alive "$name" && echo "$name up" || echo "$name down"; done; timeout 5 sinfo ;;
+  status) for name in "${DAEMONS[@]}"; do alive "$(process_of "$name")" && echo "$name up" || echo "$name down"; done; timeout 5 sinfo ;;
   *) echo "usage: $0 start|stop|status DIR" >&2; exit 2 ;;
 esac
