@@ -210,3 +210,7 @@ def _cell(value: Any) -> str:
         return "–"
     # A name, an error or a judge's reply may hold what the terminal library reads as markup.
     return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+
+
+if __name__ == "__main__":
+    main()
