@@ -26,6 +26,7 @@ from tunegrid import store
 pytestmark = pytest.mark.slow
 
 KILLS = 10
+CELL_KILLS = 3
 SWEEP = """
 defaults:
   - config
@@ -120,36 +121,43 @@ def events(run: Path) -> Counter[str]:
     return Counter(json.loads(line)["what"] for line in lines)
 
 
-def kill_somebody(launcher: psutil.Process, chance: random.Random) -> str:
-    """Kill a cell, or the launcher; return which."""
-    cells = cells_of(launcher)
-    if cells and chance.random() < 0.4:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            chance.choice(cells).kill()
-        return "cell"
-    launcher.kill()
-    return "launcher"
+def disturb(project: Path, sweep: Path, results: Path) -> Counter[str]:
+    """Kill launchers and cells at random moments, starting again each time; return how many."""
+    chance = random.Random(20231022)  # noqa: S311 - repeatable, guards nothing
+    killed: Counter[str] = Counter()
+    launcher = start(project, sweep, results)
+    while killed["launcher"] < KILLS or killed["cell"] < CELL_KILLS:
+        if chance.random() < 0.8:
+            until_a_cell_runs(launcher)
+        time.sleep(chance.uniform(0.0, 5.0))
+        cells = [] if launcher.poll() is not None else cells_of(psutil.Process(launcher.pid))
+        if cells and (chance.random() < 0.4 or killed["launcher"] >= KILLS):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                chance.choice(cells).kill()
+                killed["cell"] += 1
+        elif launcher.poll() is None:
+            launcher.kill()
+            launcher.wait()
+            killed["launcher"] += 1
+        if launcher.poll() is not None:
+            launcher = start(project, sweep, results)
+    launcher.wait(timeout=900)
+    return killed
+
+
+def until_a_cell_runs(launcher: subprocess.Popen[bytes]) -> None:
+    """Wait until the launcher has a cell in work, or has ended."""
+    deadline = time.monotonic() + 120
+    while launcher.poll() is None and time.monotonic() < deadline:
+        if cells_of(psutil.Process(launcher.pid)):
+            return
+        time.sleep(0.1)
 
 
 def test_the_end_is_the_same(project: Path, sweep: Path, tmp_path: Path) -> None:
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     assert start(project, sweep, undisturbed).wait(timeout=900) == 1, log_of(undisturbed)
-    chance = random.Random(20231022)  # noqa: S311 - repeatable, guards nothing
-    killed: Counter[str] = Counter()
-    launcher = start(project, sweep, disturbed)
-    while killed["launcher"] < KILLS:
-        time.sleep(chance.uniform(2.0, 14.0))
-        if launcher.poll() is not None:
-            # It came to its end; what is left to kill are the cells that always fail.
-            launcher = start(project, sweep, disturbed)
-            continue
-        killed[kill_somebody(psutil.Process(launcher.pid), chance)] += 1
-        if launcher.poll() is not None or killed["launcher"]:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                launcher.wait(timeout=1)
-        if launcher.poll() is not None:
-            launcher = start(project, sweep, disturbed)
-    launcher.wait(timeout=900)
+    killed = disturb(project, sweep, disturbed)
     # Cells that were killed last are failed; one more start brings them to their end.
     assert start(project, sweep, disturbed).wait(timeout=900) == 1, log_of(disturbed)
 
@@ -160,7 +168,7 @@ def test_the_end_is_the_same(project: Path, sweep: Path, tmp_path: Path) -> None
     assert len(reasons) == 2
     assert "the gradient of optimizer step" in reasons[0]
     assert reasons[1].startswith("out of memory")
-    assert killed["cell"] >= 1
+    assert (killed["launcher"], killed["cell"]) >= (KILLS, CELL_KILLS)
     for run in done:
         assert events(run)["trained"] == 1, run.name
         steps = [json.loads(line)["step"] for line in (run / store.CURVE).open(encoding="utf-8")]
