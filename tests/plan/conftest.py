@@ -18,7 +18,7 @@ from tunegrid.schema import CellConfig
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def hydra() -> Iterator[None]:
     Plugins.instance()
     ConfigStore.instance().store(name="schema", node=CellConfig)
