@@ -18,10 +18,13 @@ def main() -> None:
     if usage.is_asked(sys.argv[1:]):
         print(usage.text([PROJECT / "conf"]))
         return
-    # Behind the help, because importing Hydra takes longer than printing it.
-    from tunegrid import entry
+    try:
+        # Behind the help, because importing Hydra takes longer than printing it.
+        from tunegrid import entry
 
-    entry.main(PROJECT)
+        entry.main(PROJECT)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,45 @@ def test_a_sweep_files_words_are_checked_like_the_command_lines(
     assert "peft.options.r is 0" in done.stderr
 
 
+def test_a_file_with_exclusions_can_be_narrowed_and_widened(project: Path, tmp_path: Path) -> None:
+    head = "defaults:\n  - config\n  - override hydra/sweeper: grid\n  - _self_\nhydra:\n"
+    head += "  mode: MULTIRUN\n  sweeper:\n    grids:\n"
+    (tmp_path / "some.yaml").write_text(
+        head + "      - {peft: lora, peft.options.r: [4, 8], seed: [0, 1]}\n"
+        "    exclude:\n      - {peft.options.r: 8, seed: 1}\n"
+    )
+    words = ["-cd", str(tmp_path), "-cn", "some", f"runtime.results={tmp_path}", "stage=check"]
+    narrowed = start(project, *words, "seed=0")
+    assert narrowed.returncode == 0, narrowed.stderr
+    assert "2 cells can be run" in narrowed.stderr
+    widened = start(project, *words, "peft.options.r=8,16")
+    assert widened.returncode == 0, widened.stderr
+    assert "3 cells can be run" in widened.stderr
+
+
+def test_a_grid_of_a_typing_error_is_refused_at_once(project: Path, tmp_path: Path) -> None:
+    done = start(project, "-m", "seed=range(0,20000)", f"runtime.results={tmp_path}")
+    assert done.returncode == 2
+    assert "the sweep has 20000 cells, more than runtime.max_cells=2000" in done.stderr
+
+
+@pytest.mark.parametrize("word", ["++stage=plan", "stage='plan'"])
+def test_a_plan_never_runs_however_it_is_written(project: Path, tmp_path: Path, word: str) -> None:
+    done = start(project, "-m", word, "seed=0,1", f"runtime.results={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "2 trainings" in done.stdout
+    assert not list(tmp_path.glob("runs/*/cell.json"))
+
+
+@pytest.mark.parametrize("setting", ["runtime.parallel=0", "runtime.memory_limit_gb=0"])
+def test_settings_that_would_never_start_anything(
+    project: Path, tmp_path: Path, setting: str
+) -> None:
+    done = start(project, "-m", "seed=0,1", setting, f"runtime.results={tmp_path}")
+    assert done.returncode == 2
+    assert setting.partition("=")[0] in done.stderr
+
+
 def test_a_sweep_file_and_its_limit(project: Path, tmp_path: Path) -> None:
     (tmp_path / "many.yaml").write_text(
         "defaults:\n  - config\n  - override hydra/sweeper: grid\n  - _self_\n"

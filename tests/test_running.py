@@ -51,6 +51,7 @@ def ends(sender: Connection, cell: Cell, share: child.Share) -> None:
                     time.sleep(0.02)
                 raise child.Stopped
             run.write(store.TRAINED, {})
+            run.write(store.RESULTS, {"scores": []})
 
     child._end(sender, action, run.path / store.FAILED)
 
@@ -129,6 +130,7 @@ def test_another_launchs_cell_is_waited_for(
     def finish() -> None:
         run.write(store.CELL, {"format": 1})
         run.write(store.TRAINED, {})
+        run.write(store.RESULTS, {"scores": []})
         other.__exit__(None, None, None)
 
     threading.Timer(2.5, finish).start()
@@ -157,6 +159,58 @@ def test_what_failed_elsewhere_meanwhile_is_not_tried_again(
     assert outcome == Outcome("good-1", "failed", "it broke there")
     # A later launch does try again.
     assert states(run_cells([first])) == ["done"]
+
+
+def test_a_death_whose_results_are_there_is_none(
+    cells: Callable[..., list[Cell]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server that tells how a child ended may die; the files still say it."""
+    real = running.launch.Child
+
+    class Lost(real):  # type: ignore[valid-type, misc]
+        @property
+        def code(self) -> int | None:
+            code: int | None = super().code
+            return None if code is None else 255
+
+    monkeypatch.setattr("tunegrid.launch.Child", Lost)
+    asked = cells("good-1", "raises-1")
+    assert states(run_cells(asked)) == ["done", "failed"]
+    assert not RunDirectory(asked[0].directory).has(store.FAILED)
+
+
+def test_a_failure_before_any_file_leaves_one(
+    cells: Callable[..., list[Cell]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunegrid.child.run_cell", too_early)
+    [one] = cells("early-1")
+    [outcome] = run_cells([one])
+    run = RunDirectory(one.directory)
+    assert outcome.state == "failed"
+    assert outcome.reason.startswith("out of memory")
+    assert run.read(store.FAILED)["error"] == outcome.reason
+    assert run.has(store.CELL)
+
+
+def too_early(sender: Connection, cell: Cell, share: child.Share) -> None:
+    """Stand in for a child that has no room to begin."""
+
+    def action(stop: child.StopRequest) -> None:
+        raise MemoryError
+
+    child._end(sender, action, cell.directory / store.FAILED)
+
+
+def test_a_lock_that_names_nobody_is_taken_over_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "UNREADABLE_AFTER_SECONDS", 0.3)
+    path = tmp_path / store.LOCK
+    for content in ("", "x", "[1]"):
+        path.write_text(content)
+        with Lock(path):
+            assert lock.is_held(path)
+        assert not path.exists()
 
 
 def test_a_dead_lock_is_cleared_and_a_held_one_stays(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from types import FrameType
 from tunegrid.errors import ConfigError, Stopped, StoreError, TunegridError, all_problems
 from tunegrid.identity import Cell
 from tunegrid.lock import Held, Lock
+from tunegrid.store import CELL, LOCK, RunDirectory
 from tunegrid.store import FAILED as FAILED_FILE
-from tunegrid.store import LOCK, RunDirectory
 
 DONE = 0
 FAILED = 1
@@ -119,7 +119,8 @@ def _end(sender: Connection, action: Callable[[StopRequest], None], where: Path)
         sender.send(f"{type(error).__name__}: {error}")
     except MemoryError as error:
         code = FAILED
-        sender.send(f"out of memory: {error}")
+        reason = str(error) or "the process could not get what it asked for"
+        sender.send(f"out of memory: {reason} (runtime.memory_limit_gb, or the machine's own)")
     except Exception as error:
         code = FAILED
         hint = f"\nThe traceback is in {where}" if os.path.exists(where) else ""
@@ -183,6 +184,9 @@ def note_failure(cell: Cell, reason: str) -> None:
     try:
         run.create()
         with Lock(run.path / LOCK):
+            if not run.has(CELL):
+                # Without it no table would know of the run.
+                run.write(CELL, cell.record())
             run.write(FAILED_FILE, {"stage": "unknown", "error": reason, "traceback": ""})
     except (Held, StoreError):
         # Another launch has the cell already, or the disk is full: the reason is still shown.

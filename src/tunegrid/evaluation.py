@@ -217,5 +217,9 @@ def render_item(config: CellConfig, item: Item) -> str:
 
 def build_judge(config: CellConfig) -> Judge:
     """Return the judge that the configuration names."""
-    judge: Judge = find_function(config.judge.function)(**config.judge.options)
+    try:
+        judge: Judge = find_function(config.judge.function)(**config.judge.options)
+    except TypeError as error:
+        # Refused with what is accepted before a launch; a plan goes on with the other cells.
+        raise ConfigError(f"judge.options: {error}") from error
     return judge

@@ -6,12 +6,20 @@ Owns: the expansion of grids. Pure values: knows nothing of Hydra, files or how 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunegrid.errors import ConfigError, all_problems
 
 Words = dict[str, Any]
+
+NO_CELLS = (
+    "the sweep has no cells: every list of choices needs a value, and the exclusions may not leave "
+    "nothing"
+)
+MOST_CELLS = 1_000_000
+"""Of one grid; what a sweep may have is `runtime.max_cells`, looked at before they are composed."""
 
 
 def expand(
@@ -31,15 +39,18 @@ def expand(
     Raises:
         ConfigError: an exclusion that excludes nothing, or a sweep without cells.
     """
-    cells: list[Words] = []
+    seen: dict[str, Words] = {}
     for grid in grids or [{}]:
         axes = {name: _choices(value) for name, value in grid.items()} | {
             name: list(values) for name, values in from_command_line.items()
         }
+        size = math.prod(len(values) for values in axes.values())
+        if size > MOST_CELLS:
+            raise ConfigError(f"a grid of {size:,} cells is a typing error; check its choices")
         for values in itertools.product(*axes.values()):
             cell = dict(zip(axes, values, strict=True))
-            if cell not in cells:
-                cells.append(cell)
+            seen.setdefault(repr(sorted(cell.items(), key=lambda pair: pair[0])), cell)
+    cells = list(seen.values())
     return [cells[index] for index in remaining(cells, excluded)]
 
 
@@ -58,17 +69,15 @@ def remaining(
     ]
     if idle:
         raise ConfigError(all_problems("hydra.sweeper.exclude", idle))
-    kept = [
-        index
-        for index, cell in enumerate(cells)
-        if not any(_agrees(cell, exclusion) for exclusion in excluded)
-    ]
+    kept = [index for index, cell in enumerate(cells) if not is_excluded(cell, excluded)]
     if not kept:
-        raise ConfigError(
-            "the sweep has no cells: every list of choices needs a value, and the exclusions "
-            "may not leave nothing"
-        )
+        raise ConfigError(NO_CELLS)
     return kept
+
+
+def is_excluded(cell: Mapping[str, Any], excluded: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether an exclusion agrees with all it names."""
+    return any(_agrees(cell, exclusion) for exclusion in excluded)
 
 
 def _choices(value: Any) -> list[Any]:

@@ -35,6 +35,9 @@ def server() -> ForkServerContext:
     """Return the context that forks children; its server starts with the first child."""
     global _server
     if _server is None:
+        if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
+            # joblib's own: a child would be told of it and not know it.
+            multiprocessing.set_start_method("forkserver", force=True)
         _server = multiprocessing.get_context("forkserver")
         _server.set_forkserver_preload([PRELOADED])
         source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -25,6 +25,9 @@ from tunegrid.store import disk_errors
 
 HEARTBEAT_SECONDS = 10.0
 STALE_AFTER_SECONDS = 120.0
+UNREADABLE_AFTER_SECONDS = 5.0
+"""A lock that names no holder for so long was left by a machine that went down: locks appear
+whole."""
 
 
 class Held(StoreError):
@@ -49,8 +52,9 @@ class Lock:
     def __enter__(self) -> Lock:
         with disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            began = time.monotonic()
             while not self._create():
-                self._take_over()
+                self._take_over(time.monotonic() - began > UNREADABLE_AFTER_SECONDS)
         self._beat = threading.Thread(target=self._keep_alive, daemon=True)
         self._beat.start()
         return self
@@ -80,7 +84,10 @@ class Lock:
             "started": process.create_time(),
             "token": self.token,
         }
-        draft.write_text(json.dumps(content), encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(content))
+            file.flush()
+            os.fsync(file.fileno())
         try:
             os.link(draft, self.path)
         except FileExistsError:
@@ -89,12 +96,17 @@ class Lock:
             draft.unlink()
         return True
 
-    def _take_over(self) -> None:
-        """Move a dead holder's lock away, or raise Held."""
+    def _take_over(self, may_be_unreadable: bool) -> None:
+        """Move a dead holder's lock away, or raise Held.
+
+        Args:
+            may_be_unreadable: whether a lock that names no holder counts as a dead one's.
+        """
         holder = owner(self.path)
-        if not holder:
+        if not holder and not may_be_unreadable:
+            time.sleep(0.1)
             return
-        if is_alive(self.path, holder):
+        if holder and is_alive(self.path, holder):
             raise Held(
                 f"{self.path.parent} is being written by process {holder.get('pid')} on "
                 f"{holder.get('host')}. Wait for it, or stop it; a lock whose process died is "

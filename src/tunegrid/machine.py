@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tunegrid.errors import ConfigError
 from tunegrid.schema import CellConfig, Device
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -77,7 +76,5 @@ def visible_gpus() -> list[str]:
 def _limit_memory(gigabytes: float) -> None:
     import resource
 
-    if not gigabytes > 0:
-        raise ConfigError(f"runtime.memory_limit_gb is {gigabytes}; give a number above 0, or null")
     limit = int(gigabytes * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

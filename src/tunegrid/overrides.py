@@ -23,7 +23,7 @@ from tunegrid.schema import CellConfig
 from tunegrid.wiring import suggestion
 
 OPEN = "any key"
-_SECRETS = r"(?:api_?key|key|secret|password|auth_?token)"
+_SECRETS = r"(?:api_?key|key|secret|password|token)"
 SECRET = re.compile(rf"(?:^|[._]){_SECRETS}$", re.IGNORECASE)
 INNER_SECRET = re.compile(rf"[{{,]\s*(?:\w*[._])?{_SECRETS}\s*:", re.IGNORECASE)
 """The same as a key of a mapping in a value: `judge.options={api_key: ...}`."""

@@ -49,7 +49,7 @@ def is_finished(cell: Cell) -> bool:
     What another cell of the same training was asked, last or with a failure, does not matter.
     """
     run = RunDirectory(cell.directory)
-    if not run.has(store.CELL) or not _is_trained(cell, run):
+    if store.finished_scores(run) is None or not _is_trained(cell, run):
         return False
     wanted = [asked.score_id for asked in asked_of(cell)]
     if cell.config.stage is not Stage.train and cell.config.eval.tasks:
@@ -68,6 +68,8 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
         Stopped: `should_stop` became true.
     """
     config = cell.config
+    if config.stage is Stage.plan:
+        raise ConfigError("a cell with stage=plan is planned and never run")
     prepare_process(config)
     problems = preflight.architecture_problems(config)
     if problems:

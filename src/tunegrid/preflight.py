@@ -301,9 +301,15 @@ def _runtime(config: CellConfig) -> Iterator[str]:
         ("micro_batch_tokens", runtime.micro_batch_tokens),
         ("generation_batch_tokens", runtime.generation_batch_tokens),
         ("threads", runtime.threads),
+        ("parallel", runtime.parallel),
+        ("max_cells", runtime.max_cells),
+        ("cells_per_job", runtime.cells_per_job),
+        ("gpus_per_cell", runtime.gpus_per_cell),
     ):
         if count is not None and count < 1:
             yield f"runtime.{name} is {count}; give 1 or more"
+    if runtime.memory_limit_gb is not None and not runtime.memory_limit_gb > 0:
+        yield f"runtime.memory_limit_gb is {runtime.memory_limit_gb}; give more than 0, or null"
     if not 0 <= config.seed < 2**32:
         yield f"seed is {config.seed}; give a number from 0 to {2**32 - 1}"
 

@@ -30,6 +30,7 @@ NOT_STARTED = "not started"
 EXIT_CODES = {DONE: 0, FAILED: 1, REFUSED: 2, INTERRUPTED: 130, NOT_STARTED: 130}
 LOOK_AGAIN_SECONDS = 1.0
 
+_KNOWN = (child.DONE, child.FAILED, child.REFUSED, child.HELD, child.INTERRUPTED)
 _BEFORE_IT_LISTENED = (1, -signal.SIGINT, -signal.SIGTERM)
 """How a child ends that is asked to stop before it takes that as a wish."""
 
@@ -242,7 +243,10 @@ def _reap(work: _Work, control: Control, total: int) -> None:
         work.running.remove(one)
         control._children.remove(one.child)
         code, message = one.child.code or 0, one.child.message
-        if code == child.HELD:
+        lost = code not in _KNOWN and lock.is_held(one.cell.directory / store.LOCK)
+        if code == child.HELD or lost:
+            # Somebody works on it: another launch, or the child itself, whose end was not told
+            # because the server that watches it died.
             work.waiting.append((one.number, one.cell))
             continue
         if control.is_stopping and not message and code in _BEFORE_IT_LISTENED:
@@ -265,8 +269,13 @@ def _outcome(cell: Cell, code: int, message: str) -> Outcome:
         return Outcome(cell.train_id, INTERRUPTED)
     if code == child.REFUSED:
         return Outcome(cell.train_id, REFUSED, message)
+    if launch.is_finished(cell):
+        # Its end was lost, its results were not.
+        return Outcome(cell.train_id, DONE)
     if code != child.FAILED or not message:
         message = child.note_death(cell, code)
+    elif not RunDirectory(cell.directory).has(store.FAILED):
+        child.note_failure(cell, message)
     return Outcome(cell.train_id, FAILED, message)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from tunegrid import answering, evaluation, gates, identity, judging, prompts, store
 from tunegrid.benchmarks.benchmark import Benchmark, Item, ItemScore, Measurement
+from tunegrid.errors import StoreError
 from tunegrid.evaluation import GENERATION, LIKELIHOOD, Asked
 from tunegrid.identity import Cell
 from tunegrid.judges.judge import Judge
@@ -56,7 +57,14 @@ def score(
         summary: dict[str, Any] = run_directory.read(final)
         if not summary.get("incomplete"):
             return summary
-    records = run_directory.read_lines(f"{store.PREDICTIONS}/{asked.prediction_id}.jsonl")
+    given = f"{store.PREDICTIONS}/{asked.prediction_id}.jsonl"
+    records = run_directory.read_lines(given)
+    if len(records) != len(asked.benchmark.items):
+        raise StoreError(
+            f"{run_directory.path / given} has {len(records)} answers to "
+            f"{len(asked.benchmark.items)} items: it was cut off. Remove it and run the same "
+            "command again; its stage is repeated"
+        )
     answers = [answer_in(cell, asked.protocol, record) for record in records]
     judge = None if asked.benchmark.score is not None else evaluation.build_judge(cell.config)
     rated = rate(run_directory, asked.benchmark, answers, judge, asked.judge_identity, should_stop)

@@ -85,6 +85,7 @@ def test_statuses_follow_from_the_run_directory(planned: Of) -> None:
     items[Status.done] = planned("seed=99", "eval=none")
     at(Status.done, "cell.json")
     at(Status.done, "train.json")
+    at(Status.done, "results.json", '{"scores": []}')
     with Lock(items[Status.running].cell.directory / ".lock"):
         found = plan(list(items.values()))
     by_name = dict(zip(items, found.rows, strict=True))

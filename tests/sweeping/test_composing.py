@@ -17,7 +17,7 @@ from tunegrid.errors import ConfigError
 from tunegrid.schema import CellConfig
 from tunegrid.sweeping.cells import planned_cells, sweep_of
 from tunegrid.sweeping.composing import Composer, strict
-from tunegrid.sweeping.expansion import Sweep, Words, expanded, included
+from tunegrid.sweeping.expansion import Sweep, Words, expanded, included, word
 
 SWEEPS = sorted(
     path.stem for path in (Path(__file__).resolve().parents[2] / "sweeps").glob("*.yaml")
@@ -119,7 +119,7 @@ def test_exclusions_reach_what_is_included(project: Path, tmp_path: Path) -> Non
             return [one.sweep for one in expanded(sweep, [], loader, [tmp_path], project / "conf")]
 
         assert cells({"seed": 2}, {"peft": "none"}) == ["first"] * 2 + ["second"]
-        with pytest.raises(ConfigError, match="excludes none of the 5 cells"):
+        with pytest.raises(ConfigError, match="excludes none of the 6 cells"):
             cells({"seed": 9})
 
 
@@ -130,6 +130,20 @@ def test_a_misspelled_or_nested_inclusion_is_refused(tmp_path: Path) -> None:
         included("frist", [tmp_path])
     with pytest.raises(ConfigError, match="includes sweeps itself"):
         included("both", [tmp_path])
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1e3", "null", "true", "007", " x ", "a,b", "it's", "数据/甲.json", "#", "C:\\x", "end\\", None, 1.5, 3,
+     ["1", "a, b"], {"r": 4, "text": "x:y"}],
+)  # fmt: skip
+def test_a_files_value_arrives_as_it_is(value: Any) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    [override] = OverridesParser.create().parse_overrides([word("some.setting", value)])
+    read = override.value()
+    plain = OmegaConf.to_container(OmegaConf.create({"v": read}))
+    assert plain == {"v": value}
 
 
 def test_an_idle_exclusion_names_its_sweep(project: Path, tmp_path: Path) -> None:

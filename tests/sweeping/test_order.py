@@ -12,6 +12,7 @@ from tunegrid import store
 from tunegrid.errors import ConfigError, StoreError
 from tunegrid.identity import Cell
 from tunegrid.lock import Held, Lock
+from tunegrid.running import Outcome
 from tunegrid.schema import CellConfig, DataConfig, ModelConfig, PeftConfig, Retry, RuntimeConfig
 from tunegrid.store import RunDirectory
 from tunegrid.sweeping import order
@@ -45,7 +46,7 @@ def made(one: Member, *files: str, content: object = None) -> RunDirectory:
 def three(tmp_path: Path) -> list[Member]:
     """One done, one failed, one new; the bases of the last two in the other order."""
     done, failed = member(tmp_path, "done"), member(tmp_path, "failed", "second")
-    made(done, store.CELL, store.TRAINED)
+    made(done, store.CELL, store.TRAINED).write(store.RESULTS, {"scores": []})
     made(failed, store.CELL, store.FAILED)
     return [done, failed, member(tmp_path, "new", "first")]
 
@@ -73,10 +74,23 @@ def test_running_again_on_purpose_loses_nothing(three: list[Member], tmp_path: P
     assert not list(tmp_path.rglob(".lock"))
 
 
+def test_a_result_that_was_taken_away_is_not_done(three: list[Member]) -> None:
+    outcomes = [Outcome(one.cell.train_id, "done") for one in three]
+    said = [one.state for one in order.still_there(three, outcomes)]
+    assert said == ["done", "failed", "failed"]
+
+
+def test_damaged_results_are_made_again(three: list[Member]) -> None:
+    (three[0].cell.directory / store.RESULTS).write_text('{"scor')
+    assert "done" in names(order.split(three, Retry.failed).waiting)
+
+
 def test_a_run_that_is_being_written_is_not_set_aside(three: list[Member]) -> None:
-    with Lock(three[0].cell.directory / store.LOCK), pytest.raises(Held):
+    with Lock(three[1].cell.directory / store.LOCK), pytest.raises(Held):
         order.set_aside(three)
+    # Nor is any of the others.
     assert RunDirectory(three[0].cell.directory).has(store.TRAINED)
+    assert not list(three[0].cell.directory.glob(".lock*"))
 
 
 def test_a_newer_versions_run_is_left_alone(three: list[Member]) -> None:

@@ -17,10 +17,10 @@ from omegaconf import DictConfig
 
 from tunegrid import launch, lock, running
 from tunegrid.entry import note_exit_code, project
-from tunegrid.errors import ConfigError
+from tunegrid.errors import ConfigError, StoreError
 from tunegrid.schema import Retry, Stage
 from tunegrid.sweeping import order
-from tunegrid.sweeping.cells import Collector, Members, places_of, planned, sweep_of
+from tunegrid.sweeping.cells import PLAN_OF_ALL, Collector, Members, places_of, planned, sweep_of
 from tunegrid.sweeping.composing import Composer
 from tunegrid.sweeping.expansion import Words, expanded
 
@@ -74,8 +74,9 @@ class GridSweeper(Sweeper):
         )
         composer = Composer(loader, self.config)
         collector = Collector(composer, project(), Path(self.config.hydra.runtime.cwd))
-        self._refuse_too_many(words, composer)
-        if self._is_plan(words, composer):
+        first = composer.compose(words[0].fixed, words[0].varied)
+        self._refuse_too_many(words, first.runtime.max_cells)
+        if first.stage is Stage.plan:
             self._plan(collector, words)
             return []
         return self._run(collector.runnable(words))
@@ -90,14 +91,18 @@ class GridSweeper(Sweeper):
         one = order.settings(members.cells)
         is_local = type(self.launcher) is BasicLauncher
         order.refuse_impossible(one, every[0].config, is_local)
-        lock.check_place(Path(one.results))
-        parts = order.split(members.cells, one.retry)
+        try:
+            lock.check_place(Path(one.results))
+            parts = order.split(members.cells, one.retry)
+        except StoreError as error:
+            # Nothing was started: to the user this is a refusal.
+            raise ConfigError(str(error)) from error
         order.say(
             f"{order.counted(members)}, {len(parts.done)} of them done already, "
             f"{len(parts.waiting)} to run"
         )
         if not parts.waiting and not parts.kept_failed:
-            order.report(members.cells)
+            note_exit_code(order.report(members.cells))
             return []
         launch.check_architectures([member.cell for member in parts.waiting])
         if one.retry is Retry.all:
@@ -125,41 +130,35 @@ class GridSweeper(Sweeper):
             outcomes = order.from_disk([*parts.waiting, *parts.kept_failed])
         if one.detach:
             return results
+        outcomes = order.still_there(parts.waiting, outcomes)
         note_exit_code(running.exit_code(outcomes))
-        order.report(members.cells)
+        note_exit_code(order.report(members.cells))
         for outcome in outcomes:
             if outcome.state == running.REFUSED:
                 order.say(f"{outcome.train_id}: {outcome.reason}")
+        is_anew = one.retry is Retry.all
         if any(outcome.state in (running.INTERRUPTED, running.NOT_STARTED) for outcome in outcomes):
             order.say(
                 "Stopped. Nothing is lost but the steps since the last checkpoints; the same "
-                "command continues."
+                "command continues"
+                + (", without runtime.retry=all, which begins anew." if is_anew else ".")
             )
         return results
 
     def _plan(self, collector: Collector, words: list[Words]) -> None:
         from tunegrid.plan.planning import plan, print_plan
 
-        print_plan(plan(planned(collector.drafts(words))))
+        drafts = collector.drafts(words)
+        if any(member.cell.config.stage is not Stage.plan for member, _ in drafts):
+            raise ConfigError(PLAN_OF_ALL)
+        print_plan(plan(planned(drafts)))
 
-    def _is_plan(self, words: list[Words], composer: Composer) -> bool:
-        """Return whether the sweep is to be planned.
-
-        Raises:
-            ConfigError: it is to be planned in part.
-        """
-        planning = {"stage=plan" in one.all for one in words}
-        if len(planning) > 1:
-            raise ConfigError("stage=plan holds for a whole sweep; give it on the command line")
-        return planning == {True}
-
-    def _refuse_too_many(self, words: list[Words], composer: Composer) -> None:
+    def _refuse_too_many(self, words: list[Words], allowed: int) -> None:
         """Refuse a sweep of more cells than `runtime.max_cells` before composing them all.
 
         Raises:
             ConfigError: it has more.
         """
-        allowed = composer.compose(words[0].fixed, words[0].varied).runtime.max_cells
         if len(words) > allowed:
             raise ConfigError(
                 f"the sweep has {len(words)} cells, more than runtime.max_cells={allowed}; narrow "

@@ -19,10 +19,12 @@ from tunegrid.cell import Draft
 from tunegrid.errors import ConfigError, all_problems
 from tunegrid.identity import Cell
 from tunegrid.plan.planning import Planned
-from tunegrid.schema import CellConfig
+from tunegrid.schema import CellConfig, Stage
 from tunegrid.sweeping.composing import Composer
 from tunegrid.sweeping.expansion import Sweep, Words, expanded
 from tunegrid.sweeping.messages import explained
+
+PLAN_OF_ALL = "stage=plan holds for a whole sweep; give all its cells the same stage"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,10 @@ class Collector:
         problems = []
         for one in words:
             try:
-                cell = cells.checked(self._typed(one), self._project, self._directory)
+                config = self._typed(one)
+                if config.stage is Stage.plan:
+                    raise ConfigError(PLAN_OF_ALL)
+                cell = cells.checked(config, self._project, self._directory)
             except Exception as error:
                 problems.append(f"[{' '.join(one.varied)}] {explained(error)}")
                 continue

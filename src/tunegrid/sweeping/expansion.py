@@ -5,12 +5,13 @@ Owns: grids, exclusions, included sweeps, and how a value is written as a word. 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
 
 from tunegrid import grid, overrides
 from tunegrid.errors import ConfigError
@@ -59,24 +60,26 @@ def expanded(
             included sweep that is not there, or words the schema refuses.
     """
     fixed, choices = _arguments(arguments, loader)
-    named = {word.partition("=")[0].lstrip("+~") for word in fixed}
+    given = {word.partition("=")[0].lstrip("+~"): word.partition("=")[2] for word in fixed}
     parts = [included(name, places) for name in sweep.include]
     if sweep.grids or not parts:
         parts.append(Sweep(sweep.name, sweep.grids, () if parts else sweep.exclude))
-    named_by: list[str] = []
-    cells: list[dict[str, Any]] = []
-    for part in parts:
-        grids = [{k: v for k, v in one.items() if k not in named} for one in part.grids]
-        try:
-            own = grid.expand(grids, part.exclude, choices)
-        except ConfigError as error:
-            raise ConfigError(f"sweep {part.name}: {error}") from error
-        cells += own
-        named_by += [part.name] * len(own)
     if sweep.include:
         # The including sweep's exclusions hold for whatever it includes.
-        kept = grid.remaining(cells, sweep.exclude)
-        cells, named_by = [cells[i] for i in kept], [named_by[i] for i in kept]
+        everything = [grid_ for part in parts for grid_ in part.grids or [{}]]
+        _refuse_idle(sweep.name, everything, sweep.exclude, choices)
+    cells: list[dict[str, Any]] = []
+    named_by: list[str] = []
+    for part in parts:
+        _refuse_idle(part.name, part.grids, part.exclude, choices)
+        grids = [{k: v for k, v in one.items() if k not in given} for one in part.grids]
+        own = grid.expand(grids, [], choices)
+        excluded = [*part.exclude, *(sweep.exclude if sweep.include else ())]
+        kept = [cell for cell in own if not grid.is_excluded({**given, **cell}, excluded)]
+        cells += kept
+        named_by += [part.name] * len(kept)
+    if not cells:
+        raise ConfigError(f"sweep {sweep.name}: {grid.NO_CELLS}")
     # A word is checked once, however many cells have it.
     written = [tuple(word(key, value) for key, value in cell.items()) for cell in cells]
     accepted = dict.fromkeys(one for cell in written for one in cell)
@@ -87,6 +90,31 @@ def expanded(
     ]
 
 
+def _refuse_idle(
+    name: str,
+    grids: Sequence[Mapping[str, Any]],
+    excluded: Sequence[Mapping[str, Any]],
+    choices: Mapping[str, Sequence[Any]],
+) -> None:
+    """Refuse an exclusion that excludes nothing of what the file itself says.
+
+    Narrowing a sweep on the command line may leave an exclusion without work; that is no error.
+
+    Raises:
+        ConfigError: a misspelled exclusion would silently run too much.
+    """
+    try:
+        cells = grid.expand(grids, [], {})
+        wider = grid.expand(grids, [], choices) if choices else []
+        grid.remaining([*cells, *wider], excluded)
+    except ConfigError as error:
+        raise ConfigError(f"sweep {name}: {error}") from error
+
+
+class Raw(str):
+    """A value that stands in Hydra's own notation already: it was typed on a command line."""
+
+
 def _arguments(arguments: Sequence[str], loader: Any) -> tuple[list[str], dict[str, list[Any]]]:
     """Return the overrides that every cell has, and the choices that make cells."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -95,13 +123,15 @@ def _arguments(arguments: Sequence[str], loader: Any) -> tuple[list[str], dict[s
     choices: dict[str, list[Any]] = {}
     for override in OverridesParser.create(config_loader=loader).parse_overrides(list(arguments)):
         key = override.get_key_element()
+        # `checked` has put a plus in front of options; a file's grids name them without.
+        name = key.lstrip("+")
         if override.is_sweep_override():
             if not override.is_discrete_sweep():
                 raise ConfigError(
                     f"{override.input_line}: a grid has choices, not intervals; "
                     "write a,b,c or range(first,last,step)"
                 )
-            choices[key] = list(override.sweep_string_iterator())
+            choices[name] = [Raw(value) for value in override.sweep_string_iterator()]
         elif not key.startswith("hydra"):
             fixed.append(f"{key}={override.get_value_element_as_str()}")
     return fixed, choices
@@ -122,8 +152,10 @@ def included(name: str, places: Sequence[Path]) -> Sweep:
             f"hydra.sweeper.include: there is no sweep {name!r} in "
             f"{', '.join(map(str, places))}{suggestion(name, there)}"
         )
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    sweeper = content.get("hydra", {}).get("sweeper", {})
+    content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} is no sweep: it holds a list, and a sweep file is a mapping")
+    sweeper = (content.get("hydra") or {}).get("sweeper") or {}
     if sweeper.get("include"):
         raise ConfigError(f"{path} includes sweeps itself; name them all in the including sweep")
     own = _chosen(content.get("defaults", [])) | _flat(
@@ -164,14 +196,29 @@ def checked_words(words: Iterable[str], conf: Path) -> list[str]:
 
 
 def word(name: str, value: Any) -> str:
-    """Return one override; a list or mapping in Hydra's own notation."""
+    """Return one override in Hydra's own notation, for a value as a YAML file has it."""
+    return f"{name}={_notation(value)}"
+
+
+def _notation(value: Any) -> str:
+    """Return a value such that Hydra reads back the same one, of the same type."""
+    if isinstance(value, Raw):
+        return value
     if value is None:
-        return f"{name}=null"
+        return "null"
     if isinstance(value, bool):
-        return f"{name}={str(value).lower()}"
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_notation(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list):
-        return f"{name}=[{','.join(str(one) for one in value)}]"
-    if isinstance(value, str) and any(sign in value for sign in ",{}[]()=:"):
-        quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"{name}='{quoted}'"
-    return f"{name}={value}"
+        return f"[{','.join(_notation(one) for one in value)}]"
+    if isinstance(value, str) and not _PLAIN_WORD.fullmatch(value):
+        # Only quotes are escaped, and backslashes in front of one, the closing one among them.
+        quoted = re.sub(r"(\\*)'", r"\1\1\'", value)
+        quoted = re.sub(r"(\\+)$", r"\1\1", quoted)
+        return f"'{quoted}'"
+    return str(value)
+
+
+_PLAIN_WORD = re.compile(r"(?!(?:null|true|false|nan|inf)$)[A-Za-z_][A-Za-z0-9_./-]*", re.I)
+"""Texts that Hydra reads as themselves; `1e3`, `null` or a path with blanks are no such."""

@@ -5,6 +5,7 @@ Owns: skipping, retrying, the record of the launch and the table at the end. Par
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -18,7 +19,7 @@ from tunegrid.errors import ConfigError, StoreError, all_problems
 from tunegrid.identity import Cell
 from tunegrid.lock import Lock
 from tunegrid.running import Outcome
-from tunegrid.schema import Retry, RuntimeConfig
+from tunegrid.schema import Retry, RuntimeConfig, Stage
 from tunegrid.store import RunDirectory
 from tunegrid.sweeping.cells import Member, Members
 
@@ -110,14 +111,16 @@ def set_aside(members: Sequence[Member]) -> None:
         Held: one of them is being run.
     """
     now = time.strftime("%Y-%m-%d_%H-%M-%S")
-    for directory in dict.fromkeys(member.cell.directory for member in members):
-        if not directory.exists():
-            continue
-        kept = directory.parents[1] / store.REPLACED / directory.name / now
-        with Lock(directory / store.LOCK):
+    there = [path for path in dict.fromkeys(m.cell.directory for m in members) if path.exists()]
+    with contextlib.ExitStack() as held:
+        # All of them before the first is moved: what another launch works on stays whole.
+        for directory in there:
+            held.enter_context(Lock(directory / store.LOCK))
+        for directory in there:
+            kept = directory.parents[1] / store.REPLACED / directory.name / now
             kept.parent.mkdir(parents=True, exist_ok=True)
             os.rename(directory, kept)
-        (kept / store.LOCK).unlink(missing_ok=True)
+            (kept / store.LOCK).unlink(missing_ok=True)
 
 
 def run(
@@ -147,12 +150,27 @@ def run(
     return [*outcomes, *remaining]
 
 
+def still_there(members: Sequence[Member], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return the outcomes as the files have them: what is done must be there at the end."""
+    finished = {
+        one.cell.train_id: launch.is_finished(one.cell) or one.cell.config.stage is Stage.probe
+        for one in members
+    }
+    return [
+        Outcome(one.train_id, running.FAILED, "its run is not whole; was it moved or changed?")
+        if one.state == running.DONE and not finished.get(one.train_id, True)
+        else one
+        for one in outcomes
+    ]
+
+
 def from_disk(members: Sequence[Member]) -> list[Outcome]:
     """Return how cells ended that one of Hydra's own launchers ran."""
     outcomes = []
     for member in members:
         cell = member.cell
-        if launch.is_finished(cell):
+        if launch.is_finished(cell) or cell.config.stage is Stage.probe:
+            # A probe leaves nothing in the run directory.
             outcomes.append(Outcome(cell.train_id, running.DONE))
         else:
             failed = RunDirectory(cell.directory).has(store.FAILED)
@@ -199,9 +217,12 @@ def asked_scores(cell: Cell) -> list[str]:
     return [asked.score_id for asked in pipeline.asked_of(cell)]
 
 
-def report(members: Sequence[Member]) -> None:
-    """Print every cell with how far it is, then the comparison of those that are scored."""
-    from tunegrid.tables.rows import run_rows
+def report(members: Sequence[Member]) -> int:
+    """Print every cell with how far it is, then the comparison of those that are scored.
+
+    Returns the exit code: 1 where a run cannot be read, which is named; the others have their rows.
+    """
+    from tunegrid.tables.rows import readable, run_rows
     from tunegrid.tables.show import print_comparison, print_runs
 
     directories = dict.fromkeys(member.cell.directory for member in members)
@@ -210,8 +231,12 @@ def report(members: Sequence[Member]) -> None:
         if path.exists():
             lock.clear_dead(path / store.LOCK)
     runs = [RunDirectory(path) for path in directories]
-    print_runs(run_rows([run for run in runs if run.has(store.CELL)]), len(runs))
-    print_comparison(runs, _ways(members))
+    whole, damaged = readable([run for run in runs if run.has(store.CELL)])
+    print_runs(run_rows(whole), len(runs) - len(damaged))
+    print_comparison(whole, _ways(members))
+    for run, what in damaged:
+        say(f"{run.path} cannot be read and was left out: {what}")
+    return 1 if damaged else 0
 
 
 def _ways(members: Sequence[Member]) -> dict[str, dict[str, list[str]]]:
