@@ -152,7 +152,7 @@ def included(name: str, places: Sequence[Path]) -> Sweep:
             f"hydra.sweeper.include: there is no sweep {name!r} in "
             f"{', '.join(map(str, places))}{suggestion(name, there)}"
         )
-    content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     if not isinstance(content, dict):
         raise ConfigError(f"{path} is no sweep: it holds a list, and a sweep file is a mapping")
     sweeper = (content.get("hydra") or {}).get("sweeper") or {}
