@@ -134,7 +134,8 @@ def test_a_misspelled_or_nested_inclusion_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["1e3", "null", "true", "007", " x ", "a,b", "it's", "数据/甲.json", "#", "C:\\x", "end\\", None, 1.5, 3,
+    ["1e3", "null", "true", "007", " x ", "a,b", "it's", "数据/甲.json", "#", "C:\\x", "end\\",
+     None, 1.5, 3,
      ["1", "a, b"], {"r": 4, "text": "x:y"}],
 )  # fmt: skip
 def test_a_files_value_arrives_as_it_is(value: Any) -> None:
