@@ -35,7 +35,8 @@ def rows(
             that was asked in several ways has a row for each.
 
     """
-    scored = [run for run in runs if run.has(store.RESULTS) or (asked and run.has(store.CELL))]
+    begun = (store.RESULTS,) if asked is None else (store.RESULTS, store.TRAINED, store.SCORES)
+    scored = [run for run in runs if any(run.has(name) for name in begun)]
     ways = {way for name in asked or {} for way in (asked or {})[name]}
     labels = labelled({run.path.name: run.read(store.CELL)["config"] for run in scored})
     found, columns = [], dict[str, None]()
