@@ -17,7 +17,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 
-from tunegrid.errors import ConfigError, Stopped, StoreError, TunegridError, all_problems
+from tunegrid.errors import (
+    ConfigError,
+    Incomplete,
+    Stopped,
+    StoreError,
+    TunegridError,
+    all_problems,
+)
 from tunegrid.identity import Cell
 from tunegrid.lock import Held, Lock
 from tunegrid.store import CELL, LOCK, RunDirectory
@@ -27,6 +34,7 @@ DONE = 0
 FAILED = 1
 REFUSED = 2
 HELD = 3
+INCOMPLETE = 4
 INTERRUPTED = 130
 
 
@@ -72,8 +80,8 @@ class StopRequest:
 def run_cell(sender: Connection, cell: Cell, share: Share = Share()) -> None:
     """Run a cell to its end; the exit code says how it ended, `sender` why.
 
-    Exit codes: 0 done, 1 failed, 2 refused by a check, 3 another process works on it, 130 stopped
-    when asked.
+    Exit codes: 0 done, 1 failed, 2 refused by a check, 3 another process works on it, 4 a judge
+    left items without a score, 130 stopped when asked.
     """
 
     def action(stop: StopRequest) -> None:
@@ -114,6 +122,9 @@ def _end(sender: Connection, action: Callable[[StopRequest], None], where: Path)
     except ConfigError as error:
         code = REFUSED
         sender.send(f"ConfigError: {error}")
+    except Incomplete as error:
+        code = INCOMPLETE
+        sender.send(f"StageError: {error}")
     except TunegridError as error:
         code = FAILED
         sender.send(f"{type(error).__name__}: {error}")

@@ -30,6 +30,10 @@ class StageError(TunegridError):
     """A stage of a cell that ended without its result."""
 
 
+class Incomplete(StageError):
+    """A cell whose judge left items without a score: not failed, the same command asks again."""
+
+
 class Stopped(Exception):
     """A cell was asked to stop and did, with nothing lost but unfinished steps; no error."""
 

@@ -29,7 +29,15 @@ from tunegrid import (
     scoring,
     store,
 )
-from tunegrid.errors import ConfigError, DataError, StageError, Stopped, StoreError, all_problems
+from tunegrid.errors import (
+    ConfigError,
+    DataError,
+    Incomplete,
+    StageError,
+    Stopped,
+    StoreError,
+    all_problems,
+)
 from tunegrid.evaluation import Asked
 from tunegrid.identity import Cell, effective_training
 from tunegrid.lock import Lock
@@ -107,7 +115,7 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
                 scored.append(harness_stage.run(cell, run_directory, models))
         if incomplete:
             # Without results.json the cell counts as incomplete, and is not failed either.
-            raise StageError("\n".join(incomplete))
+            raise Incomplete("\n".join(incomplete))
         run_directory.write(store.RESULTS, {"scores": scored})
         # A note of a process that was killed belongs to no stage that could remove it.
         run_directory.remove(store.FAILED)

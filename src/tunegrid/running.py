@@ -30,7 +30,7 @@ NOT_STARTED = "not started"
 EXIT_CODES = {DONE: 0, FAILED: 1, REFUSED: 2, INTERRUPTED: 130, NOT_STARTED: 130}
 LOOK_AGAIN_SECONDS = 1.0
 
-_KNOWN = (child.DONE, child.FAILED, child.REFUSED, child.HELD, child.INTERRUPTED)
+_KNOWN = (child.DONE, child.FAILED, child.REFUSED, child.HELD, child.INCOMPLETE, child.INTERRUPTED)
 _BEFORE_IT_LISTENED = (1, -signal.SIGINT, -signal.SIGTERM)
 """How a child ends that is asked to stop before it takes that as a wish."""
 
@@ -269,6 +269,9 @@ def _outcome(cell: Cell, code: int, message: str) -> Outcome:
         return Outcome(cell.train_id, INTERRUPTED)
     if code == child.REFUSED:
         return Outcome(cell.train_id, REFUSED, message)
+    if code == child.INCOMPLETE:
+        # Its status is incomplete, which a failed.json would hide.
+        return Outcome(cell.train_id, FAILED, message)
     if launch.is_finished(cell):
         # Its end was lost, its results were not.
         return Outcome(cell.train_id, DONE)
