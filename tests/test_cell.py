@@ -15,6 +15,7 @@ import pytest
 
 from tunegrid import store
 from tunegrid.store import RunDirectory
+from whole_cells import only_run, popen
 
 pytestmark = pytest.mark.slow
 
@@ -44,18 +45,7 @@ def run(project: Path, results: Path, *words: str) -> subprocess.CompletedProces
 
 
 def start(project: Path, results: Path, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command(project, results, *words),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=results.parent,
-    )
-
-
-def only_run(results: Path) -> RunDirectory:
-    (path,) = (results / "runs").glob("*/cell.json")
-    return RunDirectory(path.parent)
+    return popen(command(project, results, *words), results.parent)
 
 
 def wait_for_step(results: Path, step: int) -> RunDirectory:

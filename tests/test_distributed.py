@@ -16,6 +16,7 @@ import pytest
 from tunegrid import distributed, store
 from tunegrid.errors import ConfigError
 from tunegrid.store import RunDirectory
+from whole_cells import only_run, popen
 
 TORCHRUN = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}
 TASK = {
@@ -105,18 +106,8 @@ TOGETHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 def start(
     project: Path, results: Path, *words: str, by: list[str] = ALONE
 ) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*by, str(project / "run.py"), *SMALL, f"runtime.results={results}", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=results.parent,
-    )
-
-
-def only_run(results: Path) -> RunDirectory:
-    (path,) = (results / "runs").glob("*/cell.json")
-    return RunDirectory(path.parent)
+    command = [*by, str(project / "run.py"), *SMALL, f"runtime.results={results}", *words]
+    return popen(command, results.parent)
 
 
 def losses(run: RunDirectory) -> list[float]:

@@ -199,6 +199,6 @@ def note_failure(cell: Cell, reason: str) -> None:
                 # Without it no table would know of the run.
                 run.write(CELL, cell.record())
             run.write(FAILED_FILE, {"stage": "unknown", "error": reason, "traceback": ""})
-    except (Held, StoreError):
+    except StoreError:
         # Another launch has the cell already, or the disk is full: the reason is still shown.
         return

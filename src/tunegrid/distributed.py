@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tunegrid import child, store
-from tunegrid.errors import ConfigError, Stopped
+from tunegrid.errors import ConfigError
 from tunegrid.identity import Cell, effective_training
 from tunegrid.schema import Sharding, Stage
 from tunegrid.store import RunDirectory
@@ -151,35 +151,23 @@ def assist(cell: Cell, stop: Callable[[], bool]) -> None:
         TunegridError: training failed, in all processes or in this one.
     """
     from tunegrid import pipeline
-    from tunegrid.training.report import Interrupted
-    from tunegrid.training.run import train
     from tunegrid.training.schedule import total_steps
 
     config = cell.config
     pipeline.prepare_process(config)
-    run_directory = RunDirectory(cell.directory)
-    models = pipeline.Models(cell, run_directory)
+    models = pipeline.Models(cell, RunDirectory(cell.directory))
     examples, held_out, _ = pipeline.tokenized(config, models)
-    settings = effective_training(config)
-    try:
-        train(
-            models.attached(total_steps(len(examples.examples), settings)),
-            models.tokenizer,
-            examples,
-            held_out if held_out.examples else None,
-            settings,
-            layout=config.runtime.layout,
-            micro_batch_tokens=config.runtime.micro_batch_tokens,
-            gradient_checkpointing=config.runtime.gradient_checkpointing,
-            seed=config.seed,
-            checkpoint_directory=run_directory.checkpoints,
-            on_record=lambda record: None,
-            on_resume=lambda step: None,
-            should_stop=stop,
-            progress=False,
-        )
-    except Interrupted as interruption:
-        raise Stopped from interruption
+    steps = total_steps(len(examples.examples), effective_training(config))
+    pipeline.carry_out(
+        cell,
+        models.attached(steps),
+        models,
+        (examples, held_out),
+        on_record=lambda record: None,
+        on_resume=lambda step: None,
+        should_stop=stop,
+        progress=False,
+    )
 
 
 def follows(cells: Sequence[Cell], parallel: int = 1) -> bool:

@@ -57,7 +57,7 @@ def is_finished(cell: Cell) -> bool:
     What another cell of the same training was asked, last or with a failure, does not matter.
     """
     run = RunDirectory(cell.directory)
-    if store.finished_scores(run) is None or not _is_trained(cell, run):
+    if not _is_trained(cell, run) or not _is_settled(run):
         return False
     wanted = [asked.score_id for asked in asked_of(cell)]
     if cell.config.stage is not Stage.train and cell.config.eval.tasks:
@@ -65,6 +65,17 @@ def is_finished(cell: Cell) -> bool:
     if not wanted and run.has(store.FAILED):
         return False
     return all(scoring.is_complete(run, name) for name in wanted)
+
+
+def _is_settled(run: RunDirectory) -> bool:
+    """Return whether the last command on the run came to an end, good or bad.
+
+    Without one, a process was ended between a score and the end; running again costs a moment.
+    """
+    if run.has(store.RESULTS):
+        return store.finished_scores(run) is not None
+    # Another cell of the same training failed, or its judge left items without a score.
+    return run.has(store.FAILED) or scoring.has_incomplete(run)
 
 
 def run(cell: Cell, should_stop: ShouldStop) -> None:
@@ -207,14 +218,64 @@ def _is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def carry_out(
+    cell: Cell,
+    attached: Any,
+    models: Models,
+    sets: tuple[Any, Any],
+    *,
+    on_record: Callable[[Mapping[str, Any]], None],
+    on_resume: Callable[[int], None],
+    should_stop: ShouldStop,
+    progress: bool,
+) -> Any:
+    """Train a cell's attached method as its settings say, and return the report.
+
+    Args:
+        cell: names the settings, and the directory of the checkpoints.
+        attached: the method, on the base.
+        models: gives the tokenizer.
+        sets: training and validation examples, as `tokenized` returns them.
+        on_record: see `tunegrid.training.run.train`, as the next three.
+        on_resume: called with the step that training goes on from.
+        should_stop: asked after each step.
+        progress: whether to show a bar.
+
+    Raises:
+        Stopped: `should_stop` became true; a checkpoint is saved.
+    """
+    from tunegrid.training.report import Interrupted
+    from tunegrid.training.run import train
+
+    runtime = cell.config.runtime
+    examples, held_out = sets
+    try:
+        return train(
+            attached,
+            models.tokenizer,
+            examples,
+            held_out if held_out.examples else None,
+            effective_training(cell.config),
+            layout=runtime.layout,
+            micro_batch_tokens=runtime.micro_batch_tokens,
+            gradient_checkpointing=runtime.gradient_checkpointing,
+            seed=cell.config.seed,
+            checkpoint_directory=RunDirectory(cell.directory).checkpoints,
+            on_record=on_record,
+            on_resume=on_resume,
+            should_stop=should_stop,
+            progress=progress,
+        )
+    except Interrupted as interruption:
+        raise Stopped from interruption
+
+
 def _train(
     cell: Cell, run_directory: RunDirectory, models: Models, should_stop: ShouldStop
 ) -> None:
     """Data, tokens, training; writes data.json, train.jsonl, adapter/ and, last, train.json."""
     from tunegrid.methods.attached import export
     from tunegrid.methods.counts import count
-    from tunegrid.training.report import Interrupted
-    from tunegrid.training.run import train
     from tunegrid.training.schedule import total_steps
 
     config = cell.config
@@ -233,25 +294,16 @@ def _train(
         def resumed(step: int) -> None:
             run_directory.drop_lines_after(store.CURVE, "step", step)
 
-        try:
-            report = train(
-                attached,
-                models.tokenizer,
-                examples,
-                held_out if held_out.examples else None,
-                settings,
-                layout=config.runtime.layout,
-                micro_batch_tokens=config.runtime.micro_batch_tokens,
-                gradient_checkpointing=config.runtime.gradient_checkpointing,
-                seed=config.seed,
-                checkpoint_directory=run_directory.checkpoints,
-                on_record=record,
-                on_resume=resumed,
-                should_stop=should_stop,
-                progress=config.runtime.progress,
-            )
-        except Interrupted as interruption:
-            raise Stopped from interruption
+        report = carry_out(
+            cell,
+            attached,
+            models,
+            (examples, held_out),
+            on_record=record,
+            on_resume=resumed,
+            should_stop=should_stop,
+            progress=config.runtime.progress,
+        )
         facts = asdict(report) | {
             "trainable_parameters": counts.trainable,
             "total_parameters": counts.total,

@@ -86,6 +86,12 @@ def is_complete(run_directory: RunDirectory, name: str) -> bool:
     return run_directory.has(final) and not run_directory.read(final).get("incomplete")
 
 
+def has_incomplete(run_directory: RunDirectory) -> bool:
+    """Return whether a scoring of the run lacks an item's score."""
+    names = sorted((run_directory.path / store.SCORES).glob("*.json"))
+    return any(not is_complete(run_directory, path.stem) for path in names)
+
+
 def answer_in(cell: Cell, protocol: str, record: Mapping[str, Any]) -> str:
     """Return what a prediction says: its text up to the stop, or its likeliest choice."""
     if protocol == GENERATION:

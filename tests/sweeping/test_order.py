@@ -134,3 +134,15 @@ def test_combinations_that_are_one_cell_are_named(tmp_path: Path) -> None:
     assert order.counted(Members((one, other), 2)) == "2 cells"
     assert order.counted(Members((one,), 3)).startswith("1 cell: all 3 combinations are this one")
     assert "1 of them are others again" in order.counted(Members((one, other), 3))
+
+
+def test_cells_of_one_training_are_judged_each_by_itself(three: list[Member]) -> None:
+    """What another cell of the run left undone takes nothing from the one that is done."""
+    done, failed, _ = three
+    run = RunDirectory(done.cell.directory)
+    run.remove(store.RESULTS)
+    assert names(order.split([done], Retry.failed).waiting) == ["done"]
+    run.write("scores/other.json", {"incomplete": True})
+    assert names(order.split([done], Retry.failed).done) == ["done"]
+    outcomes = [Outcome("done", "done"), Outcome("failed", "failed", "why"), Outcome("x", "failed")]
+    assert order.still_there([done, failed], outcomes) == outcomes

@@ -132,7 +132,8 @@ class GridSweeper(Sweeper):
             return results
         outcomes = order.still_there(parts.waiting, outcomes)
         note_exit_code(running.exit_code(outcomes))
-        note_exit_code(order.report(members.cells))
+        if all(member.cell.config.stage is not Stage.probe for member in members.cells):
+            note_exit_code(order.report(members.cells))
         for outcome in outcomes:
             if outcome.state == running.REFUSED:
                 order.say(f"{outcome.train_id}: {outcome.reason}")

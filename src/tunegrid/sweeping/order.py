@@ -151,17 +151,28 @@ def run(
 
 
 def still_there(members: Sequence[Member], outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return the outcomes as the files have them: what is done must be there at the end."""
-    finished = {
-        one.cell.train_id: launch.is_finished(one.cell) or one.cell.config.stage is Stage.probe
-        for one in members
-    }
-    return [
+    """Return the outcomes as the files have them: what is done must be there at the end.
+
+    Args:
+        members: the cells that were run.
+        outcomes: of these cells, in their order; further ones are left as they are.
+    """
+    checked = [
         Outcome(one.train_id, running.FAILED, "its run is not whole; was it moved or changed?")
-        if one.state == running.DONE and not finished.get(one.train_id, True)
+        if one.state == running.DONE and not _is_there(member.cell)
         else one
-        for one in outcomes
+        for member, one in zip(members, outcomes, strict=False)
     ]
+    return [*checked, *outcomes[len(checked) :]]
+
+
+def _is_there(cell: Cell) -> bool:
+    # A probe leaves nothing in the run directory; another launch may be asking the run more.
+    return (
+        cell.config.stage is Stage.probe
+        or launch.is_finished(cell)
+        or lock.is_held(cell.directory / store.LOCK)
+    )
 
 
 def from_disk(members: Sequence[Member]) -> list[Outcome]:
