@@ -58,6 +58,23 @@ def test_nothing_starts_when_one_cell_cannot_be_run(project: Path, tmp_path: Pat
     assert not list(tmp_path.glob("results/runs/*/cell.json"))
 
 
+def test_a_misspelled_sweep_has_a_suggestion(project: Path, tmp_path: Path) -> None:
+    words = ["-cd", "sweeps", "-cn", "mini_stdy", f"runtime.results={tmp_path}"]
+    done = start(project, *words)
+    assert done.returncode == 2
+    assert "did you mean 'mini_study'?" in done.stderr
+
+
+def test_a_problem_of_many_cells_is_said_once(project: Path, tmp_path: Path) -> None:
+    words = ["-m", "seed=range(0,8)", "train.epochs=0", f"runtime.results={tmp_path}"]
+    done = start(project, *words)
+    assert done.returncode == 2
+    assert "8 of 8 cells cannot be run" in done.stderr
+    assert done.stderr.count("train.epochs is 0") == 1
+    assert "in 8 cells: [seed=0]" in done.stderr
+    assert "and 3 more" in done.stderr
+
+
 def test_a_sweep_files_words_are_checked_like_the_command_lines(
     project: Path, tmp_path: Path
 ) -> None:

@@ -75,11 +75,17 @@ def typed(composed: DictConfig | ListConfig) -> CellConfig:
 
 def checked(config: CellConfig, project: Path, working_directory: Path) -> Cell:
     """Return the cell of a plain configuration; see `from_composed`."""
+    found = examined(config, project, working_directory)
+    if isinstance(found, Cell):
+        return found
+    raise ConfigError(all_problems("the cell cannot be run", found))
+
+
+def examined(config: CellConfig, project: Path, working_directory: Path) -> Cell | list[str]:
+    """Return the cell of a plain configuration, or why it cannot be run."""
     problems = _placed(config, project, working_directory, None)
     problems += preflight.settings_problems(config)
-    if problems:
-        raise ConfigError(all_problems("the cell cannot be run", problems))
-    return _named(config, project, planning=False)
+    return problems or _named(config, project, planning=False)
 
 
 def drafted(config: CellConfig, project: Path, working_directory: Path) -> Draft:

@@ -24,6 +24,7 @@ from tunegrid.errors import (
     StoreError,
     TunegridError,
     all_problems,
+    by_problem,
 )
 from tunegrid.identity import Cell
 from tunegrid.lock import Held, Lock
@@ -153,7 +154,7 @@ def check_architectures(sender: Connection, cells: list[Cell]) -> None:
 
     pipeline.quieten_libraries()
     known: dict[str, list[str]] = {}
-    refused = []
+    refused: list[tuple[str, str]] = []
     for cell in cells:
         seen = preflight.architecture_key(cell.config)
         if seen not in known:
@@ -161,9 +162,10 @@ def check_architectures(sender: Connection, cells: list[Cell]) -> None:
                 known[seen] = preflight.architecture_problems(cell.config)
             except Exception as error:
                 known[seen] = [f"{type(error).__name__}: {error}"]
-        refused += [f"[{cell.train_id}] {problem}" for problem in known[seen]]
+        refused += [(cell.train_id, problem) for problem in known[seen]]
     if refused:
-        sender.send(all_problems("cells cannot be run; nothing was started", refused))
+        heading = "cells cannot be run; nothing was started"
+        sender.send(all_problems(heading, by_problem(refused)))
     sender.close()
     os._exit(REFUSED if refused else DONE)
 

@@ -7,7 +7,7 @@ Every message says what was found, where, what is accepted and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class TunegridError(Exception):
@@ -45,3 +45,26 @@ def all_problems(heading: str, problems: Sequence[str]) -> str:
     lines = [f"{heading}: {len(problems)} problems"]
     lines += [f"  {number}. {problem}" for number, problem in enumerate(problems, start=1)]
     return "\n".join(lines)
+
+
+NAMED_CELLS = 5
+
+
+def by_problem(found: Iterable[tuple[str, str]]) -> list[str]:
+    """Return each problem once, with the cells that have it; many cells are counted.
+
+    Args:
+        found: pairs of a cell's name and one of its problems, in the order they were found.
+    """
+    cells: dict[str, list[str]] = {}
+    for cell, problem in found:
+        cells.setdefault(problem, []).append(cell)
+    lines = []
+    for problem, having in cells.items():
+        if len(having) == 1:
+            lines.append(f"[{having[0]}] {problem}")
+            continue
+        named = ", ".join(f"[{cell}]" for cell in having[:NAMED_CELLS])
+        more = f" and {len(having) - NAMED_CELLS} more" if len(having) > NAMED_CELLS else ""
+        lines.append(f"{problem}\n     in {len(having)} cells: {named}{more}")
+    return lines

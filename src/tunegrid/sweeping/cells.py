@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from tunegrid import cell as cells
 from tunegrid import launch
 from tunegrid.cell import Draft
-from tunegrid.errors import ConfigError, all_problems
+from tunegrid.errors import ConfigError, all_problems, by_problem
 from tunegrid.identity import Cell
 from tunegrid.plan.planning import Planned
 from tunegrid.schema import CellConfig, Stage
@@ -61,24 +61,24 @@ class Collector:
             ConfigError: the problems of all cells that cannot be run.
         """
         found: dict[str, Member] = {}
-        problems = []
+        problems: list[tuple[str, str]] = []
+        refused = 0
         for one in words:
             try:
                 config = self._typed(one)
                 if config.stage is Stage.plan:
                     raise ConfigError(PLAN_OF_ALL)
-                cell = cells.checked(config, self._project, self._directory)
+                cell = cells.examined(config, self._project, self._directory)
             except Exception as error:
-                problems.append(f"[{' '.join(one.varied)}] {explained(error)}")
+                cell = [explained(error)]
+            if isinstance(cell, Cell):
+                _add(found, one, cell)
                 continue
-            _add(found, one, cell)
+            refused += 1
+            problems += [(" ".join(one.varied), problem) for problem in cell]
         if problems:
-            raise ConfigError(
-                all_problems(
-                    f"{len(problems)} of {len(words)} cells cannot be run; nothing was started",
-                    problems,
-                )
-            )
+            heading = f"{refused} of {len(words)} cells cannot be run; nothing was started"
+            raise ConfigError(all_problems(heading, by_problem(problems)))
         return Members(tuple(found.values()), len(words))
 
     def drafts(self, words: Sequence[Words]) -> list[tuple[Member, Draft]]:
@@ -89,18 +89,18 @@ class Collector:
         """
         found: dict[str, Member] = {}
         drafts: dict[str, Draft] = {}
-        problems = []
+        problems: list[tuple[str, str]] = []
         for one in words:
             try:
                 config = self._typed(one)
             except Exception as error:
-                problems.append(f"[{' '.join(one.varied)}] {explained(error)}")
+                problems.append((" ".join(one.varied), explained(error)))
                 continue
             draft = cells.drafted(config, self._project, self._directory)
             drafts[_add(found, one, draft.cell)] = draft
         if problems:
             heading = f"{len(problems)} of {len(words)} cells cannot be planned"
-            raise ConfigError(all_problems(heading, problems))
+            raise ConfigError(all_problems(heading, by_problem(problems)))
         return [(member, drafts[name]) for name, member in found.items()]
 
     def _typed(self, words: Words) -> CellConfig:

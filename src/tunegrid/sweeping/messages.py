@@ -6,6 +6,7 @@ Owns: how an error is worded for a user. Part of the edge.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from tunegrid.errors import TunegridError
 from tunegrid.wiring import suggestion
@@ -18,6 +19,14 @@ def explained(error: Exception) -> str:
     # "Error merging override seed=x" says what, its cause says why.
     reasons = [error, *([error.__cause__] if error.__cause__ is not None else [])]
     text = ": ".join(str(reason).strip() for reason in reasons)
+    missing = re.search(r"Cannot find primary config '([^']+)'", text)
+    if missing:
+        places = [Path(path) for path in re.findall(r"path=file://(\S+)", text)]
+        names = {file.stem for place in places for file in place.glob("*.yaml")}
+        return (
+            f"ConfigError: there is no {missing.group(1)!r} in "
+            f"{', '.join(map(str, places))}{suggestion(missing.group(1), names)}"
+        )
     unknown = re.search(r"[Kk]ey '([^']+)' not in '(\w+)'", text)
     hint = ""
     if unknown:
