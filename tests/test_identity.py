@@ -44,7 +44,7 @@ def config() -> CellConfig:
     )
     return CellConfig(
         model=ModelConfig(name="base", path="/base", architecture="llama"),
-        peft=PeftConfig(name="lora", function="tunegrid.methods.library.attach", options={"r": 8}),
+        peft=PeftConfig(name="lora", function="library.attach", options={"r": 8}),
         quantization=QuantizationConfig(name="fp32"),
         data=DataConfig(
             name="data",
@@ -53,7 +53,7 @@ def config() -> CellConfig:
         prompt=prompt,
         train=TrainConfig(name="default"),
         eval=EvalConfig(name="none"),
-        judge=JudgeConfig(name="reference", function="tunegrid.judges.reference.build"),
+        judge=JudgeConfig(name="reference", function="reference.build"),
         logging=LoggingConfig(name="none"),
     )
 

@@ -48,7 +48,7 @@ def trained(name: str, precision: Precision, root: Path, kind: str = "bloom") ->
     config.prompt = PromptConfig("p", "en", template + "{input}", template, template)
     config.train = dataclasses.replace(tiny_methods.SETTINGS)
     config.eval, config.logging = EvalConfig(name="none"), LoggingConfig(name="none")
-    config.judge = JudgeConfig(name="reference", function="tunegrid.judges.reference.build")
+    config.judge = JudgeConfig(name="reference", function="reference.build")
     cell = cells.checked(config, root, root)
     run = RunDirectory(cell.directory)
     run.create()

@@ -249,8 +249,8 @@ def test_an_absolute_path_is_taken_as_it_is(tmp_path: Path) -> None:
             ["2 problems", "'outputkey'; did you mean 'output_key'?", "asks for -1"],
         ),
         (
-            [CollectionConfig(name="a", files=["a.json"], function="tunegrid.collections.no.read")],
-            ["no module 'tunegrid.collections.no'"],
+            [CollectionConfig(name="a", files=["a.json"], function="no.read")],
+            ["there is no 'no'"],
         ),
     ],
 )

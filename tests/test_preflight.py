@@ -33,7 +33,7 @@ def config(tmp_path: Path) -> CellConfig:
         model=ModelConfig(name="base", path=str(tmp_path), architecture="llama"),
         peft=PeftConfig(
             name="lora",
-            function="tunegrid.methods.library.attach",
+            function="library.attach",
             options={"type": "LORA", "r": 8, "target_modules": ["q_proj"]},
         ),
         quantization=QuantizationConfig(name="fp32"),
@@ -50,7 +50,7 @@ def config(tmp_path: Path) -> CellConfig:
         ),
         train=TrainConfig(name="default"),
         eval=EvalConfig(name="none"),
-        judge=JudgeConfig(name="reference", function="tunegrid.judges.reference.build"),
+        judge=JudgeConfig(name="reference", function="reference.build"),
         logging=LoggingConfig(name="none"),
     )
 
@@ -71,8 +71,9 @@ def test_a_sound_cell_has_no_problems(config: CellConfig) -> None:
         ("data.validation_examples", -1, "give 0 or more"),
         ("data.max_rejected_share", 1.5, "share from 0 to 1"),
         ("data.collections", {}, "nothing to train on"),
-        ("peft.function", "tunegrid.methods.libary.attach", "there is no module"),
-        ("peft.function", "os.system", "is not part of the package"),
+        ("peft.function", "libary.attach", "did you mean 'library'?"),
+        ("peft.function", "os.system", "there is no 'os'"),
+        ("peft.function", "os.path.join", "not of the form module.function"),
         ("peft.options", {"type": "LORA", "lora_alhpa": 1}, "did you mean 'lora_alpha'"),
         ("peft.options", {"type": "LORRA"}, "did you mean 'LORA'"),
         ("peft.options", {"type": "LORA", "r": 0}, "at least 1"),
@@ -114,9 +115,7 @@ def test_a_base_without_weights_is_refused(config: CellConfig, tmp_path: Path) -
 
 def test_all_problems_at_once(config: CellConfig) -> None:
     config.train.epochs = -1
-    config.eval.belle = BenchmarkConfig(
-        function="tunegrid.benchmarks.belle.read", path="/x", options={"strickt": True}
-    )
+    config.eval.belle = BenchmarkConfig(function="belle.read", path="/x", options={"strickt": True})
     config.seed = -3
     assert len(preflight.settings_problems(config)) == 3
 

@@ -23,7 +23,7 @@ def cell(results: Path, name: str) -> Cell:
     """A cell that no stage could run: what a child does with it is replaced below."""
     config = CellConfig(
         model=ModelConfig(name=name, path=name, architecture="none"),
-        peft=PeftConfig(name="lora", function="tunegrid.methods.library.attach"),
+        peft=PeftConfig(name="lora", function="library.attach"),
         data=DataConfig(name="none"),
         runtime=RuntimeConfig(results=str(results)),
     )

@@ -6,7 +6,6 @@ nothing of what the files mean.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 from tunegrid.errors import ConfigError
 from tunegrid.fingerprint import canonical_json, file_sha256, text_sha256
 from tunegrid.schema import BenchmarkConfig, CellConfig, SourceConfig
-from tunegrid.wiring import find_function
+from tunegrid.wiring import find_module
 
 # What decides a base's behaviour; a README beside it does not.
 BASE_FILES = ("*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.jinja")
@@ -97,7 +96,7 @@ def resolve_paths(
     for name, benchmark in benchmarks(config).items():
         how = _or_fetch(where_from(name), benchmark.source)
         benchmark.path = absolute(benchmark.path, f"eval.{name}.path", how)
-        for option in path_options(benchmark.function, benchmark.options):
+        for option in path_options("benchmark", benchmark.function, benchmark.options):
             benchmark.options[option] = absolute(
                 benchmark.options[option], f"eval.{name}.options.{option}", "Name where it is."
             )
@@ -105,7 +104,7 @@ def resolve_paths(
         config.eval.task_folder = absolute(
             config.eval.task_folder, "eval.task_folder", "Name the folder of task definitions."
         )
-    for option in path_options(config.judge.function, config.judge.options):
+    for option in path_options("judge", config.judge.function, config.judge.options):
         path = config.judge.options[option]
         if find(path, places) is not None or not is_repository_id(path):
             config.judge.options[option] = absolute(
@@ -114,31 +113,33 @@ def resolve_paths(
     return problems
 
 
-def path_options(function: str, options: Mapping[str, Any]) -> list[str]:
+def path_options(group: str, function: str, options: Mapping[str, Any]) -> list[str]:
     """Return which given options of a function are paths: its module's PATH_OPTIONS."""
     return [
         name
-        for name in module_constant(function, "PATH_OPTIONS")
+        for name in module_constant(group, function, "PATH_OPTIONS")
         if isinstance(options.get(name), str)
     ]
 
 
-def module_constant(function: str, name: str) -> tuple[str, ...]:
-    """Return a tuple of option names that the module of a dotted function defines, or ()."""
+def module_constant(group: str, function: str, name: str) -> tuple[str, ...]:
+    """Return a tuple of option names that the module of a function defines, or ()."""
     try:
-        find_function(function)
+        module = find_module(group, function)
     except ConfigError:
         # Reported, with what is accepted, by the checks of the settings.
         return ()
-    module = importlib.import_module(function.rpartition(".")[0])
     return tuple(getattr(module, name, ()))
 
 
-def identifying_options(function: str, options: Mapping[str, Any], cache: Path) -> dict[str, Any]:
+def identifying_options(
+    group: str, function: str, options: Mapping[str, Any], cache: Path
+) -> dict[str, Any]:
     """Return a function's options as an identity has them: contents for paths, nothing of speed.
 
     Args:
-        function: its dotted name; the module says which options are paths (PATH_OPTIONS) and
+        group: the function's group.
+        function: its name; the module says which options are paths (PATH_OPTIONS) and
             which only where and how fast (RUNTIME_OPTIONS).
         options: as configured, paths resolved.
         cache: a file that remembers hashes of large files.
@@ -146,10 +147,10 @@ def identifying_options(function: str, options: Mapping[str, Any], cache: Path) 
     kept = {
         name: value
         for name, value in options.items()
-        if name not in module_constant(function, "RUNTIME_OPTIONS")
+        if name not in module_constant(group, function, "RUNTIME_OPTIONS")
     }
     known = _Remembered(cache)
-    for name in path_options(function, kept):
+    for name in path_options(group, function, kept):
         path = Path(kept[name])
         if path.is_dir():
             kept[name] = _directory_hash(path, known)

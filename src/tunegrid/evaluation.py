@@ -27,7 +27,7 @@ from tunegrid.schema import (
     Precision,
     Protocol,
 )
-from tunegrid.wiring import find_function
+from tunegrid.wiring import find_function, hashed_name
 
 GENERATION = "generation"
 LIKELIHOOD = "likelihood"
@@ -97,7 +97,7 @@ def _benchmark(settings: BenchmarkConfig) -> Benchmark:
     if key not in _read_before:
         if len(_read_before) == KEPT_BENCHMARKS:
             _read_before.pop(next(iter(_read_before)))
-        _read_before[key] = find_function(settings.function)(path, **settings.options)
+        _read_before[key] = find_function("benchmark", settings.function)(path, **settings.options)
     return _read_before[key]
 
 
@@ -131,14 +131,18 @@ def _asked(
     further: dict[str, Any] = {} if protocol == GENERATION else {"pick": protocol}
     judge = None
     if benchmark.needs_judge:
-        options = contents.identifying_options(config.judge.function, config.judge.options, cache)
+        options = contents.identifying_options(
+            "judge", config.judge.function, config.judge.options, cache
+        )
         judge = replace(config.judge, options=options)
         if build_judge(config).ask is not None:
             rubrics = canonical_json(dict(benchmark.judge_prompts))
             further["judge_prompts"] = text_sha256(rubrics)
     scored_by = replace(
         settings,
-        options=contents.identifying_options(settings.function, settings.options, cache),
+        options=contents.identifying_options(
+            "benchmark", settings.function, settings.options, cache
+        ),
     )
     return replace(
         one,
@@ -149,7 +153,7 @@ def _asked(
         judge_name="rule" if judge is None else judge_label(config.judge),
         judge_identity={}
         if judge is None
-        else {"function": judge.function, "options": judge.options},
+        else {"function": hashed_name(judge.function), "options": judge.options},
     )
 
 
@@ -218,7 +222,7 @@ def render_item(config: CellConfig, item: Item) -> str:
 def build_judge(config: CellConfig) -> Judge:
     """Return the judge that the configuration names."""
     try:
-        judge: Judge = find_function(config.judge.function)(**config.judge.options)
+        judge: Judge = find_function("judge", config.judge.function)(**config.judge.options)
     except TypeError as error:
         # Refused with what is accepted before a launch; a plan goes on with the other cells.
         raise ConfigError(f"judge.options: {error}") from error

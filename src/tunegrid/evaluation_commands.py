@@ -241,7 +241,7 @@ def judge_config(name: str, assignments: Sequence[str]) -> JudgeConfig:
     judge = OmegaConf.to_object(loaded)
     if not isinstance(judge, JudgeConfig):
         raise ConfigError(f"{names[name]} is no judge: it needs name, function and options")
-    found = option_problems("judge", judge.function, judge.options, ())
+    found = option_problems("judge", "judge", judge.function, judge.options, ())
     if found:
         raise ConfigError("; ".join(found))
     return judge

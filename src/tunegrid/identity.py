@@ -25,6 +25,7 @@ from tunegrid.schema import (
     PromptConfig,
     TrainConfig,
 )
+from tunegrid.wiring import hashed_name
 
 FORMAT = 1
 HASH_LENGTH = 12
@@ -103,6 +104,8 @@ def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str,
         identity["data"] = asdict(config.data)
         identity["train"] = asdict(effective_training(config))
         identity["seed"] = config.seed
+        for collection in identity["data"]["collections"].values():
+            collection["function"] = hashed_name(collection["function"])
         identity["data"]["files"] = [_content(path, contents) for path in config.data.files]
         for name, collection in config.data.collections.items():
             identity["data"]["collections"][name]["files"] = [
@@ -124,7 +127,11 @@ def effective_training(config: CellConfig) -> TrainConfig:
 
 def _method(peft: PeftConfig) -> dict[str, Any]:
     """Return what of a method enters a name; its learning rate stands in `train`, as it is used."""
-    return {"name": peft.name, "function": peft.function, "options": peft.options}
+    return {
+        "name": peft.name,
+        "function": hashed_name(peft.function),
+        "options": peft.options,
+    }
 
 
 def untuned(cell: Cell) -> Cell:
@@ -209,10 +216,12 @@ def score_id(
     content = {
         "format": FORMAT,
         "prediction": prediction,
-        "function": benchmark.function,
+        "function": hashed_name(benchmark.function),
         "options": benchmark.options,
         "content": benchmark_sha256,
-        "judge": None if judge is None else asdict(judge),
+        "judge": None
+        if judge is None
+        else asdict(judge) | {"function": hashed_name(judge.function)},
         "stop": prompt.stop,
         **({"further": further} if further else {}),
     }

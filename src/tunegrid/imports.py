@@ -23,6 +23,7 @@ from tunegrid.judges.judge import Judge
 from tunegrid.lock import Lock
 from tunegrid.schema import CellConfig, JudgeConfig
 from tunegrid.store import RunDirectory
+from tunegrid.wiring import hashed_name
 
 READERS: dict[str, Callable[[Path], Benchmark]] = {"belle": belle.read, "mmcu": mmcu.read}
 
@@ -160,7 +161,7 @@ def _scored(
         if judge is None:
             raise ConfigError(f"{given.benchmark.name} needs a judge; name one with --judge")
         built = build_judge(CellConfig(judge=judge))
-        described = {"function": judge.function, "options": judge.options}
+        described = {"function": hashed_name(judge.function), "options": judge.options}
     rated = scoring.rate(
         run, given.benchmark, given.answers, built, described, should_stop=lambda: False
     )

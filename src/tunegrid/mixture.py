@@ -173,7 +173,9 @@ def _check(
             problems.append(
                 f"{where} asks for {collection.count} examples; give 1 or more, or remove it"
             )
-        options = check_options(collection.function, collection.options, supplied=["path"])
+        options = check_options(
+            "collection", collection.function, collection.options, supplied=["path"]
+        )
         problems += [f"{where}: {problem}" for problem in options]
     if problems:
         raise ConfigError(all_problems("the mixture cannot be composed", problems))

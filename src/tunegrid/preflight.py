@@ -143,7 +143,7 @@ def _method(config: CellConfig) -> Iterator[str]:
         if peft.options:
             yield "peft.options: a cell without a method takes no options; set peft.function"
         return
-    yield from _wired("peft", peft.function, peft.options, SUPPLIED)
+    yield from _wired("peft", "peft", peft.function, peft.options, SUPPLIED)
     reasons = [reason_against(peft, config.quantization.precision, config.model.architecture)]
     if config.runtime.gradient_checkpointing:
         reasons.append(reason_against_checkpointing(peft))
@@ -170,7 +170,7 @@ def _data(config: CellConfig) -> Iterator[str]:
             yield f"{setting}.files: a collection needs at least one file"
         if collection.count is not None and collection.count < 1:
             yield f"{setting}.count is {collection.count}; give at least 1, or null for all"
-        yield from _wired(setting, collection.function, collection.options, ("path",))
+        yield from _wired(setting, "collection", collection.function, collection.options, ("path",))
     if data.validation_examples < 0:
         yield f"data.validation_examples is {data.validation_examples}; give 0 or more"
     if data.max_characters is not None and data.max_characters < 1:
@@ -243,7 +243,9 @@ def _evaluation(config: CellConfig) -> Iterator[str]:
     if settings.limit is not None and settings.limit < 1:
         yield f"eval.limit is {settings.limit}; give at least 1, or null for all items"
     for name, benchmark in benchmarks(config).items():
-        yield from _wired(f"eval.{name}", benchmark.function, benchmark.options, ("path",))
+        yield from _wired(
+            f"eval.{name}", "benchmark", benchmark.function, benchmark.options, ("path",)
+        )
         if benchmark.max_new_tokens is not None and benchmark.max_new_tokens < 1:
             yield f"eval.{name}.max_new_tokens is {benchmark.max_new_tokens}; give 1 or more"
     if settings.task_folder is not None and not settings.tasks:
@@ -281,7 +283,7 @@ def _decoding(settings: EvalConfig) -> Iterator[str]:
 
 
 def _judge(config: CellConfig) -> Iterator[str]:
-    yield from _wired("judge", config.judge.function, config.judge.options, ())
+    yield from _wired("judge", "judge", config.judge.function, config.judge.options, ())
 
 
 def _logging(config: CellConfig) -> Iterator[str]:
@@ -315,10 +317,10 @@ def _runtime(config: CellConfig) -> Iterator[str]:
 
 
 def _wired(
-    setting: str, function: str, options: dict[str, object], supplied: tuple[str, ...]
+    setting: str, group: str, function: str, options: dict[str, object], supplied: tuple[str, ...]
 ) -> Iterator[str]:
     """Yield the problems of a function named in YAML and its options."""
-    yield from option_problems(setting, function, options, supplied)
+    yield from option_problems(setting, group, function, options, supplied)
 
 
 def architecture_problems(config: CellConfig) -> list[str]:

@@ -154,7 +154,7 @@ class PeftConfig:
 
     name: str = MISSING
     function: str | None = None
-    """Dotted name of `attach(model, ...)`; None evaluates the base as it is."""
+    """Names `attach(model, ...)` as `module.function`; None evaluates the base as it is."""
     options: dict[str, Any] = field(default_factory=dict)
     precisions: list[Precision] = field(default_factory=list)
     """The only precisions of the base that the method is defined over; empty for all."""
@@ -182,7 +182,7 @@ class CollectionConfig:
 
     name: str = MISSING
     files: list[str] = field(default_factory=list)
-    function: str = "tunegrid.collections.instructions.read"
+    function: str = "instructions.read"
     options: dict[str, Any] = field(default_factory=dict)
     languages: list[str] = field(default_factory=list)
     count: int | None = None

@@ -1,22 +1,62 @@
-"""Dotted names in YAML become functions of the package, their options checked first.
+"""Names of functions in YAML become functions of the package, their options checked first.
 
-Owns: finding a function by name and binding options to its signature. Knows nothing of what
-the functions do. Only names under an accepted prefix are imported: a config is data, and must
-not be able to call whatever is installed.
+Owns: finding a function by its group and name, and binding options to its signature. Knows
+nothing of what the functions do. Each group has one package, and nothing outside of it is
+imported: a config is data, and must not be able to call whatever is installed.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import inspect
+import pkgutil
+import re
 from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import Any
 
 from tunegrid.errors import ConfigError
 
-ACCEPTED_PREFIX = "tunegrid."
+PACKAGES = {
+    "peft": "tunegrid.methods",
+    "collection": "tunegrid.collections",
+    "benchmark": "tunegrid.benchmarks",
+    "judge": "tunegrid.judges",
+}
+"""Where the functions of each group stand: `library.attach` of `peft` is `attach` in the module
+`library` of that package."""
+
+EXAMPLES = {
+    "peft": "library.attach",
+    "collection": "instructions.read",
+    "benchmark": "belle.read",
+    "judge": "reference.build",
+}
+
+HASHED_AS = {
+    "library.attach": "tunegrid.methods.library.attach",
+    "adalora.attach": "tunegrid.methods.adalora.attach",
+    "base_weights.bitfit": "tunegrid.methods.base_weights.bitfit",
+    "base_weights.freeze": "tunegrid.methods.base_weights.freeze",
+    "base_weights.full": "tunegrid.methods.base_weights.full",
+    "bottleneck.attach": "tunegrid.methods.bottleneck.attach",
+    "lora_plus.attach": "tunegrid.methods.lora_plus.attach",
+    "instructions.read": "tunegrid.collections.instructions.read",
+    "belle.read": "tunegrid.benchmarks.belle.read",
+    "mmcu.read": "tunegrid.benchmarks.mmcu.read",
+    "local.build": "tunegrid.judges.local.build",
+    "openai.build": "tunegrid.judges.openai.build",
+    "recorded.build": "tunegrid.judges.recorded.build",
+    "reference.build": "tunegrid.judges.reference.build",
+}
+"""What stands for a function in an identity where that is not its name: these were named by the
+files they lay in when the first cells were named. Frozen; a new function is hashed by its name."""
+
+
+def hashed_name(name: str | None) -> str | None:
+    """Return what stands for a function in an identity."""
+    return None if name is None else HASHED_AS.get(name, name)
 
 
 def nearest(name: str, accepted: Iterable[str]) -> str | None:
@@ -33,79 +73,93 @@ def suggestion(name: str, accepted: Iterable[str]) -> str:
     return f"{hint or '.'} Accepted: {', '.join(names) if names else 'nothing'}."
 
 
-def find_function(dotted: str) -> Callable[..., Any]:
-    """Return the function that `dotted` names.
+def find_module(group: str, name: str) -> ModuleType:
+    """Return the module in which the function `name` of a group stands.
 
     Raises:
-        ConfigError: outside `tunegrid.`, no such module, or no such function in it.
-
+        ConfigError: `name` is not of the form `module.function`, or there is no such module.
     """
-    module_name, _, function_name = dotted.rpartition(".")
-    if not dotted.startswith(ACCEPTED_PREFIX) or not module_name:
+    package = PACKAGES[group]
+    if re.fullmatch(r"[a-z]\w*\.[a-z]\w*", name) is None:
         raise ConfigError(
-            f"function {dotted!r} is not part of the package; "
-            f"name a function under {ACCEPTED_PREFIX!r}, such as 'tunegrid.methods.library.attach'"
+            f"function {name!r} is not of the form module.function, such as {EXAMPLES[group]!r}"
         )
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise
+    module, _, _ = name.partition(".")
+    there = {one.name for one in pkgutil.iter_modules(importlib.import_module(package).__path__)}
+    if module not in there:
         raise ConfigError(
-            f"function {dotted!r}: there is no module {module_name!r}; check its spelling"
-        ) from error
+            f"function {name!r}: there is no {module!r} among the functions for {group}"
+            f"{suggestion(module, there)}"
+        )
+    return importlib.import_module(f"{package}.{module}")
+
+
+def find_function(group: str, name: str) -> Callable[..., Any]:
+    """Return the function `name` of a group.
+
+    Args:
+        group: a key of `PACKAGES`.
+        name: `module.function`, as YAML has it.
+
+    Raises:
+        ConfigError: no such module in the group's package, or no such function in it.
+    """
+    module = find_module(group, name)
+    function_name = name.partition(".")[2]
     function = getattr(module, function_name, None)
     if not callable(function):
         public = [name for name, value in vars(module).items() if inspect.isfunction(value)]
         raise ConfigError(
-            f"function {dotted!r}: module {module_name!r} has no function {function_name!r}"
+            f"function {name!r}: there is no {function_name!r} in it"
             f"{suggestion(function_name, (n for n in public if not n.startswith('_')))}"
         )
     return function
 
 
-def check_options(dotted: str, options: Mapping[str, Any], supplied: Iterable[str]) -> list[str]:
-    """Return the problems of calling `dotted` with `options`; an empty list when it fits.
+def check_options(
+    group: str, name: str, options: Mapping[str, Any], supplied: Iterable[str]
+) -> list[str]:
+    """Return the problems of calling a function with `options`; an empty list when it fits.
 
     Args:
-        dotted: the function's dotted name.
+        group: the function's group.
+        name: the function's name in it.
         options: keyword arguments from the YAML.
         supplied: names of arguments the caller gives itself; an option may not repeat them.
 
     """
     try:
-        function = find_function(dotted)
+        function = find_function(group, name)
     except ConfigError as error:
         return [str(error)]
     parameters = inspect.signature(function).parameters
     given = set(supplied)
     settable = {
-        name
-        for name, parameter in parameters.items()
-        if name not in given and parameter.kind in (parameter.KEYWORD_ONLY,)
+        option
+        for option, parameter in parameters.items()
+        if option not in given and parameter.kind in (parameter.KEYWORD_ONLY,)
     }
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     problems = []
-    for name in options:
-        if name in given or (name not in settable and not takes_any):
-            problems.append(f"{dotted}: unknown option {name!r}{suggestion(name, settable)}")
-    for name in sorted(settable - set(options)):
-        if parameters[name].default is inspect.Parameter.empty:
-            problems.append(f"{dotted}: the option {name!r} is required and missing")
+    for option in options:
+        if option in given or (option not in settable and not takes_any):
+            problems.append(f"{name}: unknown option {option!r}{suggestion(option, settable)}")
+    for option in sorted(settable - set(options)):
+        if parameters[option].default is inspect.Parameter.empty:
+            problems.append(f"{name}: the option {option!r} is required and missing")
     return problems
 
 
 def option_problems(
-    setting: str, dotted: str, options: Mapping[str, Any], supplied: Iterable[str]
+    setting: str, group: str, name: str, options: Mapping[str, Any], supplied: Iterable[str]
 ) -> list[str]:
     """Return the problems of a function named in YAML and its options, each with its setting.
 
     A module may say more about its options than a signature can, in a function `problems`.
     """
-    found = check_options(dotted, options, supplied)
+    found = check_options(group, name, options, supplied)
     if not found:
-        module = importlib.import_module(dotted.rpartition(".")[0])
-        further = getattr(module, "problems", None)
+        further = getattr(find_module(group, name), "problems", None)
         if further is not None:
             found = further(options)
     return [f"{setting}: {problem}" for problem in found]

@@ -26,7 +26,7 @@ PACKED = (Precision.int8, Precision.nf4)
 
 
 def of_library(**options: object) -> PeftConfig:
-    return PeftConfig(name="it", function="tunegrid.methods.library.attach", options=dict(options))
+    return PeftConfig(name="it", function="library.attach", options=dict(options))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ LORA = {"type": "LORA", "r": 8, "lora_alpha": 16, "lora_dropout": 0.05, "target_
 
 def test_sound_options_have_no_problems():
     assert problems(LORA) == []
-    assert check_options("tunegrid.methods.library.attach", LORA, supplied=["model"]) == []
+    assert check_options("peft", "library.attach", LORA, supplied=["model"]) == []
 
 
 @pytest.mark.parametrize(

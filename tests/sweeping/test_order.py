@@ -23,7 +23,7 @@ from tunegrid.sweeping.expansion import Words
 def member(results: Path, name: str, base: str = "base", **runtime: object) -> Member:
     config = CellConfig(
         model=ModelConfig(name=base, path=base, architecture="none"),
-        peft=PeftConfig(name="lora", function="tunegrid.methods.library.attach"),
+        peft=PeftConfig(name="lora", function="library.attach"),
         data=DataConfig(name="none"),
         runtime=replace(RuntimeConfig(results=str(results)), **runtime),  # type: ignore[arg-type]
     )

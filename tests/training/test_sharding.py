@@ -17,8 +17,8 @@ from tunegrid.schema import (
 )
 from tunegrid.training import sharding
 
-LORA = PeftConfig("lora", "tunegrid.methods.library.attach", {"type": "LORA", "r": 4})
-FULL = PeftConfig("full", "tunegrid.methods.base_weights.full", {})
+LORA = PeftConfig("lora", "library.attach", {"type": "LORA", "r": 4})
+FULL = PeftConfig("full", "base_weights.full", {})
 
 
 def curve(said: dict, name: str = "loss") -> list[float]:
@@ -80,7 +80,7 @@ def test_verified_methods_are_accepted(peft):
         (LORA, {"gradient_checkpointing": True}, "gradient_checkpointing"),
         (PeftConfig("prefix", LORA.function, {"type": "PREFIX_TUNING"}), {}, "peft=prefix"),
         (PeftConfig("dora", LORA.function, {"type": "LORA", "use_dora": True}), {}, "peft=dora"),
-        (PeftConfig("own", "tunegrid.methods.bottleneck.attach", {}), {}, "peft=own"),
+        (PeftConfig("own", "bottleneck.attach", {}), {}, "peft=own"),
     ],
 )
 def test_what_was_not_verified_is_refused_with_its_reason(peft, settings, reason):

@@ -63,7 +63,7 @@ def read_files(
         raise DataError(all_problems("data files are missing", missing))
     result, refused = [], []
     for collection in collections:
-        function = find_function(collection.function)
+        function = find_function("collection", collection.function)
         files = []
         for name in collection.files:
             path = root / name

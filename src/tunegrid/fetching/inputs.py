@@ -129,7 +129,7 @@ def _bases(config: CellConfig) -> Iterator[Input]:
             left_out=left_out,
         )  # fmt: skip
     # A judge that is a model is loaded like a base.
-    for option in contents.path_options(config.judge.function, config.judge.options):
+    for option in contents.path_options("judge", config.judge.function, config.judge.options):
         path = config.judge.options[option]
         if not Path(path).is_absolute() and contents.is_repository_id(path):
             yield Input(BASE, f"judge {config.judge.name}", path,

@@ -33,7 +33,7 @@ def attach(peft: PeftConfig, model: Any, steps: int) -> Attached:
     """
     if peft.function is None:
         raise ValueError("a cell without a method has nothing to attach")
-    function = find_function(peft.function)
+    function = find_function("peft", peft.function)
     known = {"steps": steps} if "steps" in inspect.signature(function).parameters else {}
     attached: Attached = function(model, **known, **peft.options)
     return attached

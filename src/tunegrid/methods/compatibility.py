@@ -108,8 +108,7 @@ def kind_of(peft: PeftConfig) -> str:
         return _library_kind(peft.options)
     if function != "attach":
         return function
-    name = module.rpartition(".")[2]
-    return {"adalora": "ADALORA", "lora_plus": "LORA"}.get(name, name)
+    return {"adalora": "ADALORA", "lora_plus": "LORA"}.get(module, module)
 
 
 def _library_kind(options: Mapping[str, Any]) -> str:

@@ -24,8 +24,8 @@ from tunegrid.store import RunDirectory
 from tunegrid.wiring import find_function
 
 # Where a benchmark's file is not here: what its reader would say of it.
-JUDGED = ("tunegrid.benchmarks.belle.read",)
-DECIDED_EARLY = ("tunegrid.benchmarks.mmcu.read",)
+JUDGED = ("belle.read",)
+DECIDED_EARLY = ("mmcu.read",)
 
 # Assumed where nothing has been answered or judged yet.
 SHARE_OF_LIMIT = 0.4
@@ -79,7 +79,7 @@ def counted(function: str, path: Path, options: Mapping[str, Any]) -> dict[str, 
     Raises:
         DataError: it cannot be read.
     """
-    benchmark = find_function(function)(path, **options)
+    benchmark = find_function("benchmark", function)(path, **options)
     return {
         "items": len(benchmark.items),
         "needs_judge": benchmark.needs_judge,

@@ -11,7 +11,7 @@ from typing import Any
 
 from tunegrid.schema import CellConfig, Precision, Sharding
 
-METHODS = {"tunegrid.methods.base_weights.full": None, "tunegrid.methods.library.attach": "LORA"}
+METHODS = {"base_weights.full": None, "library.attach": "LORA"}
 """The functions whose weights were verified to train in parts, with peft's type."""
 PRECISIONS = (Precision.fp32, Precision.bf16)
 _VARIANTS = ("use_dora", "use_rslora", "init_lora_weights", "modules_to_save", "bias")

@@ -162,7 +162,7 @@ def _items(settings: Mapping[str, Any], limit: int | None) -> int | None:
     if stated is not None:
         return stated if limit is None else min(stated, limit)
     try:
-        read = find_function(settings["function"])
+        read = find_function("benchmark", settings["function"])
         benchmark = read(Path(settings["path"]), **settings.get("options", {}))
     except (TunegridError, OSError, KeyError, TypeError, ValueError):
         # Watched from a machine without the file: the count is not shown, nothing else suffers.
