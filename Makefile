@@ -26,12 +26,13 @@ format: $(DEVELOPING)
 
 lint: $(DEVELOPING)  ## style, imports, docstrings, security
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 
 types: $(DEVELOPING)
 	$(BIN)/mypy
 
 miniature: $(READY)  ## rebuild assets/miniature (at most 20 minutes on two cores)
-	$(BIN)/python -m tunegrid.miniature
+	$(BIN)/python -m tunegrid_miniature
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "tunegrid needs Python 3.11 or newer"'

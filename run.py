@@ -8,7 +8,7 @@ from pathlib import Path
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from tunegrid import usage
+from tunegrid.cli import usage
 
 PROJECT = Path(__file__).resolve().parent
 
@@ -20,9 +20,9 @@ def main() -> None:
         return
     try:
         # Behind the help, because importing Hydra takes longer than printing it.
-        from tunegrid import entry
+        from tunegrid.cli import run
 
-        entry.main(PROJECT)
+        run.main(PROJECT)
     except KeyboardInterrupt:
         sys.exit(130)
 

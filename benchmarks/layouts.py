@@ -18,12 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tunegrid.methods import library
-from tunegrid.methods.attached import Attached
-from tunegrid.schema import Layout, TrainConfig
-from tunegrid.seeding import seed_everything
-from tunegrid.tokens import NOT_TRAINED, Encoded, TokenizedSet
-from tunegrid.training.run import train
+from tunegrid.config.choices import Layout
+from tunegrid.config.schema import TrainConfig
+from tunegrid.data.tokens import NOT_TRAINED, Encoded, TokenizedSet
+from tunegrid.models.methods import library
+from tunegrid.models.methods.attached import Attached
+from tunegrid.models.seeding import seed_everything
+from tunegrid.training.train import train
 
 
 class NoTokenizer:

@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tunegrid.store import RunDirectory, finished_runs
-from tunegrid.tables.compare import score_rows
-from tunegrid.tables.rows import run_rows
+from tunegrid.reports.paired import score_rows
+from tunegrid.reports.rows import run_rows
+from tunegrid.store.run_directory import RunDirectory, finished_runs
 
 PROJECT = Path(__file__).resolve().parents[1]
 SEEDS = (0, 1, 2)

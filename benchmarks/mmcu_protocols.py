@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 
-from tunegrid.bases.loading import load
-from tunegrid.benchmarks import mmcu
-from tunegrid.benchmarks.benchmark import limited
-from tunegrid.generation import answer
-from tunegrid.likelihood import likelihoods
-from tunegrid.prompts import cut_answer, render_choice
-from tunegrid.schema import DecodingConfig, Device, ModelConfig, PromptConfig, QuantizationConfig
+from tunegrid.config.choices import Device
+from tunegrid.config.schema import DecodingConfig, ModelConfig, PromptConfig, QuantizationConfig
+from tunegrid.data.prompts import cut_answer, render_choice
+from tunegrid.evaluation.benchmark import limited
+from tunegrid.evaluation.benchmarks.mmcu import benchmark as mmcu
+from tunegrid.models.bases.loading import load
+from tunegrid.models.inference.generation import answer
+from tunegrid.models.inference.likelihood import likelihoods
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
-from tunegrid import cell as cells
-from tunegrid import pipeline, shared_base, store
-from tunegrid.identity import Cell
-from tunegrid.schema import CellConfig
-from tunegrid.store import RunDirectory
+from tunegrid.cells import pipeline, shared_base
+from tunegrid.cells.identity import Cell
+from tunegrid.cli.run import from_composed
+from tunegrid.config.schema import CellConfig
+from tunegrid.store import json_files, run_files
+from tunegrid.store.run_directory import RunDirectory
 
 PROJECT = Path(__file__).resolve().parents[1]
 WORDS = [
@@ -58,21 +59,21 @@ def made(results: Path, base: str, seed: int) -> Cell:
     """Return one small cell."""
     words = [*WORDS, f"model={base}", f"seed={seed}", f"runtime.results={results}"]
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-        return cells.from_composed(compose("config", overrides=words), PROJECT, PROJECT)
+        return from_composed(compose("config", overrides=words), PROJECT, PROJECT)
 
 
 def forget(all_cells: list[Cell]) -> None:
     """Remove answers and scores, keep what was trained."""
     for cell in all_cells:
         run = RunDirectory(cell.directory)
-        for name in (store.PREDICTIONS, store.SCORES, store.RESULTS):
+        for name in (run_files.PREDICTIONS, run_files.SCORES, run_files.RESULTS):
             run.remove(name)
 
 
 def texts(cell: Cell) -> list[str]:
     """Return a cell's answers."""
-    (path,) = (cell.directory / store.PREDICTIONS).glob("*.jsonl")
-    return [record["text"] for record in store.read_json_lines(path)]
+    (path,) = (cell.directory / run_files.PREDICTIONS).glob("*.jsonl")
+    return [record["text"] for record in json_files.read_json_lines(path)]
 
 
 if __name__ == "__main__":

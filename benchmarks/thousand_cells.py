@@ -24,10 +24,10 @@ from hydra.core.global_hydra import GlobalHydra
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "src"))
 
-from tunegrid.schema import CellConfig  # noqa: E402
-from tunegrid.sweeping.cells import sweep_of  # noqa: E402
-from tunegrid.sweeping.composing import Composer  # noqa: E402
-from tunegrid.sweeping.expansion import expanded  # noqa: E402
+from tunegrid.config.compose.composer import Composer  # noqa: E402
+from tunegrid.config.compose.sweep_file import expanded  # noqa: E402
+from tunegrid.config.schema import CellConfig  # noqa: E402
+from tunegrid.launch.sweep_cells import sweep_of  # noqa: E402
 
 SWEEP = """
 defaults:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tunegrid.config.project import project_directory
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("WANDB_MODE", "offline")
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = project_directory()
 
 
 @pytest.fixture(scope="session")

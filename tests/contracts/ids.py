@@ -12,13 +12,14 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
-from tunegrid import cell as cells
-from tunegrid import evaluation
-from tunegrid.identity import Cell
-from tunegrid.schema import CellConfig
-from tunegrid.sweeping.cells import planned_cells
+from tunegrid.cells import check, requests
+from tunegrid.cells.identity import Cell
+from tunegrid.config.compose import typed
+from tunegrid.config.project import project_directory
+from tunegrid.config.schema import CellConfig
+from tunegrid.launch.sweep_cells import planned_cells
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = project_directory()
 GOLDEN = Path(__file__).with_name("ids.json")
 
 # So that every benchmark has a file: names of predictions and scores hold the items.
@@ -61,14 +62,14 @@ def of_group_files() -> dict[str, Names]:
         word = f"{file.parent.name}={file.stem}"
         words = [word, *FURTHER.get(word, [])]
         with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-            config = cells.typed(compose("config", overrides=words))
-        cell = cells.drafted(config, PROJECT, PROJECT).cell
+            config = typed.typed(compose("config", overrides=words))
+        cell = check.drafted(config, PROJECT, PROJECT).cell
         found[" ".join(words)] = {cell.train_id: sorted(_asked(cell))}
     return found
 
 
 def _asked(cell: Cell) -> set[str]:
-    asked = evaluation.asked(cell)
+    asked = requests.asked(cell)
     return {one.prediction_id for one in asked} | {one.score_id for one in asked}
 
 

@@ -10,12 +10,14 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
-from tunegrid import cell as cells
-from tunegrid.plan import jobs
-from tunegrid.plan.planning import Planned
-from tunegrid.schema import CellConfig
+from tunegrid.cells import check
+from tunegrid.cells.check import Planned
+from tunegrid.config.compose import typed
+from tunegrid.config.project import project_directory
+from tunegrid.config.schema import CellConfig
+from tunegrid.plan import facts
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = project_directory()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,7 +34,7 @@ def planned(tmp_path: Path) -> Callable[..., Planned]:
 
     def of(*words: str, sweeps: tuple[str, ...] = ("one",)) -> Planned:
         composed = compose("config", overrides=[*words, f"runtime.results={tmp_path}"])
-        draft = cells.drafted(cells.typed(composed), PROJECT, PROJECT)
+        draft = check.drafted(typed.typed(composed), PROJECT, PROJECT)
         return Planned(draft.cell, sweeps, draft.absent, "; ".join(draft.refused) or None)
 
     return of
@@ -42,5 +44,5 @@ def planned(tmp_path: Path) -> Callable[..., Planned]:
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Find facts out in this process, which has imported torch anyway."""
     monkeypatch.setattr(
-        jobs, "_found_out", lambda found: {job.name: jobs._run(job) for job in found}
+        facts, "_found_out", lambda found: {job.name: facts._run(job) for job in found}
     )

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tunegrid.errors import ConfigError
-from tunegrid.method_commands import composed
+from tunegrid.config.compose.typed import model_and_method
+from tunegrid.config.errors import ConfigError
 from tunegrid.plan import architecture
 
 BLOOM, LLAMA = 7_069_016_064, 6_738_415_616
@@ -27,14 +27,14 @@ BLOOM, LLAMA = 7_069_016_064, 6_738_415_616
     ],
 )
 def test_counts_are_exact(project, base, method, trainable, parameters):
-    config = composed(project / "conf", base, method)
+    config = model_and_method(project / "conf", base, method)
     found = architecture.counted(config.model, config.peft)
     assert (found["trainable"], found["base"]) == (trainable, parameters)
     assert found["source"] == "model.architecture_config"
 
 
 def test_a_base_as_it_is_trains_nothing(project):
-    config = composed(project / "conf", "llama_7b", "none")
+    config = model_and_method(project / "conf", "llama_7b", "none")
     found = architecture.read(architecture.counted(config.model, None))
     assert isinstance(found, architecture.Architecture)
     assert (found.trainable, found.total) == (0, LLAMA)
@@ -44,7 +44,7 @@ def test_a_base_as_it_is_trains_nothing(project):
 
 
 def test_a_base_that_will_lie_in_a_directory_is_counted_by_its_stated_numbers(project):
-    config = composed(project / "conf", "llama_7b", "lora")
+    config = model_and_method(project / "conf", "llama_7b", "lora")
     model = replace(config.model, path="inputs/bases/llama_7b")
     assert architecture.counted(model, config.peft)["base"] == LLAMA
 
@@ -65,7 +65,7 @@ def test_the_key_changes_with_the_method_and_not_with_the_machine(planned):
 
 
 def test_a_base_without_numbers_is_refused(project):
-    config = composed(project / "conf", "llama_7b", "lora")
+    config = model_and_method(project / "conf", "llama_7b", "lora")
     model = replace(config.model, path="inputs/nowhere/at/all", architecture_config={})
     with pytest.raises(ConfigError, match=r"model\.path"):
         architecture.counted(model, config.peft)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sizes import LLAMA, PLAIN
 
+from doubles.sizes import LLAMA, PLAIN
 from tunegrid.plan import calibration, hours
 from tunegrid.plan.calibration import Measurement, Wanted, nearest
 from tunegrid.plan.devices import Hardware, is_same

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tunegrid.plan import examples, jobs
+from tunegrid.plan import examples, facts
 from tunegrid.plan.figures import Basis
 from tunegrid.training import schedule
 
@@ -15,7 +15,7 @@ def test_files_that_are_here_are_counted_as_training_counts_them(planned):
     cell = planned("train.epochs=2").cell
     job = examples.job(cell)
     assert job is not None
-    fact = jobs._run(job)
+    fact = facts._run(job)
     found = examples.amount(cell, fact)
     assert (found.examples.value, found.examples.basis) == (1331, Basis.exact)
     assert (found.steps.value, found.steps.basis) == (2 * 42, Basis.exact)
@@ -30,16 +30,16 @@ def test_files_that_are_here_are_counted_as_training_counts_them(planned):
 
 def test_held_out_examples_and_counts_are_taken_off(planned):
     cell = planned("data.validation_examples=31", "data.collections.mini_exam.count=29").cell
-    fact = jobs._run(examples.job(cell))
+    fact = facts._run(examples.job(cell))
     # 1,331 have 329 of the exam.
     assert examples.amount(cell, fact).examples.value == 1331 - 300 - 31
 
 
 def test_larger_mixtures_are_tokenized_in_part(planned, monkeypatch):
     cell = planned().cell
-    whole = jobs._run(examples.job(cell))
+    whole = facts._run(examples.job(cell))
     monkeypatch.setattr(examples, "TOKENIZED_EXAMPLES", 400)
-    part = jobs._run(examples.job(cell))
+    part = facts._run(examples.job(cell))
     assert part["is_sample"]
     assert not whole["is_sample"]
     assert part["tokens"] == pytest.approx(whole["tokens"], rel=0.1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sizes import LLAMA, PLAIN
 
+from doubles.sizes import LLAMA, PLAIN
 from tunegrid.plan import memory
 from tunegrid.plan.architecture import Architecture
 from tunegrid.plan.memory import peak_bytes, weight_bytes
@@ -55,6 +55,6 @@ def test_a_base_as_it_is_needs_weights_and_keys_alone():
 
 
 def test_logits_are_chunked_as_training_does():
-    from tunegrid.training import head
+    from tunegrid.training import loss_head
 
-    assert head.LOGITS_AT_ONCE == memory.LOGITS_AT_ONCE
+    assert loss_head.LOGITS_AT_ONCE == memory.LOGITS_AT_ONCE

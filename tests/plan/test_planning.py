@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tunegrid.lock import Lock
-from tunegrid.plan import jobs, records, table
-from tunegrid.plan.planning import Plan, Planned, plan, print_plan
-from tunegrid.plan.status import Status
+from tunegrid.cells.check import Planned
+from tunegrid.cells.state import Status
+from tunegrid.cli.run import print_plan
+from tunegrid.plan import facts, records, table
+from tunegrid.plan.planning import plan
+from tunegrid.plan.rows import Plan
+from tunegrid.store.lock import Lock
 
 Of = Callable[..., Planned]
 pytestmark = pytest.mark.usefixtures("here")
@@ -115,16 +118,16 @@ def test_a_method_that_the_base_cannot_take_is_refused_with_its_reason(planned: 
 
 def test_a_second_plan_finds_nothing_out_again(planned: Of, monkeypatch, tmp_path: Path) -> None:
     first = records.rows(plan([planned()]))
-    assert list((tmp_path / jobs.DIRECTORY).glob("*.json"))
+    assert list((tmp_path / facts.DIRECTORY).glob("*.json"))
 
-    def none_left(waiting: list[jobs.Job]) -> dict[str, jobs.Fact]:
+    def none_left(waiting: list[facts.Job]) -> dict[str, facts.Fact]:
         assert waiting == []
         return {}
 
-    monkeypatch.setattr(jobs, "_found_out", none_left)
+    monkeypatch.setattr(facts, "_found_out", none_left)
     assert records.rows(plan([planned()])) == first
     # What is kept changes no result: without it, all is found out again.
-    for path in (tmp_path / jobs.DIRECTORY).glob("*.json"):
+    for path in (tmp_path / facts.DIRECTORY).glob("*.json"):
         path.write_text("{")
     with pytest.raises(AssertionError):
         plan([planned()])
@@ -185,7 +188,7 @@ def test_the_judge_costs_what_its_prices_say(planned: Of) -> None:
 def test_planning_imports_no_torch() -> None:
     code = (
         "import sys; import tunegrid.plan.planning, tunegrid.plan.table, tunegrid.plan.records; "
-        "import tunegrid.plan.probing; "
+        "import tunegrid.plan.probe; "
         "heavy = {'torch', 'transformers', 'peft', 'pandas'} & set(sys.modules); "
         "sys.exit(repr(heavy) if heavy else 0)"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tunegrid.plan import timing
-from tunegrid.store import RunDirectory
+from tunegrid.store.run_directory import RunDirectory
 
 
 @pytest.fixture

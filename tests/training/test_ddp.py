@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy
 import pytest
-from together import EXAMPLES, Task, run
 
-from tunegrid.schema import Layout
+from doubles.together import EXAMPLES, Task, run
+from tunegrid.config.choices import Layout
 from tunegrid.training.checkpoints import Checkpoints
 
 STEPS = 8

@@ -8,14 +8,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-import tiny_bases
-from tunegrid.bases.loading import load
-from tunegrid.errors import ConfigError
-from tunegrid.microbatches import lay_out
-from tunegrid.schema import Device, Layout, Precision, QuantizationConfig
-from tunegrid.tokens import NOT_TRAINED
-from tunegrid.training.forms import training_form
-from tunegrid.training.head import TrainedHead
+from doubles import tiny_bases
+from tunegrid.config.choices import Device, Layout, Precision
+from tunegrid.config.errors import ConfigError
+from tunegrid.config.schema import QuantizationConfig
+from tunegrid.data.tokens import NOT_TRAINED
+from tunegrid.models.bases.loading import load
+from tunegrid.training.layouts import training_form
+from tunegrid.training.loss_head import TrainedHead
+from tunegrid.training.microbatches import lay_out
 
 PRECISIONS = [Precision.fp32, Precision.int8, Precision.nf4]
 
@@ -29,7 +30,7 @@ def root(tmp_path_factory) -> Path:
 
 
 def attached(kind: str, precision: Precision, root: Path):
-    from tunegrid.schema import ModelConfig
+    from tunegrid.config.schema import ModelConfig
 
     model = ModelConfig(name=kind, path=kind, architecture=kind)
     quantization = QuantizationConfig(name=precision.value, precision=precision)
@@ -180,7 +181,7 @@ def test_a_batch_without_trained_tokens_has_no_loss_and_a_gradient_of_zero():
 @pytest.mark.parametrize("layout", [Layout.padded, Layout.sorted])
 @pytest.mark.parametrize("kind", tiny_bases.KINDS)
 def test_tokens_that_a_method_puts_in_front_shift_no_target(kind, layout):
-    from tunegrid.methods import library
+    from tunegrid.models.methods import library
 
     model = tiny_bases.base(kind)
     method = library.attach(model, type="PROMPT_TUNING", num_virtual_tokens=3)
@@ -211,7 +212,7 @@ def by_the_library_behind(method, kind: str, in_front: int) -> tuple[float, torc
 
 
 def test_methods_with_tokens_in_front_are_never_flattened():
-    from tunegrid.methods import library
+    from tunegrid.models.methods import library
 
     method = library.attach(tiny_bases.base("llama"), type="PROMPT_TUNING", num_virtual_tokens=3)
     tokenizer = tiny_bases.tokenizer("llama")

@@ -8,19 +8,27 @@ import subprocess
 import sys
 from pathlib import Path
 
-import tiny_bases
+from doubles import tiny_bases
+from tunegrid.config.project import project_directory
 from tunegrid.training.checkpoints import Checkpoints
 
-_HERE = Path(__file__).parent
+PROGRAM = project_directory() / "tests" / "doubles" / "killed_run.py"
 
 
 def start(root: Path, name: str, step: int, place: str) -> subprocess.Popen[str]:
     """Start a training process that kills itself as `killed_run.py` says."""
-    paths = os.pathsep.join([str(_HERE.parent), *filter(None, sys.path)])
+    paths = os.pathsep.join([str(PROGRAM.parents[1]), *filter(None, sys.path)])
     # Another hash seed each: what is exported may not depend on the order of sets.
     seed = str(len(name) + step)
     return subprocess.Popen(
-        [sys.executable, str(_HERE / "killed_run.py"), str(root), name, str(step), place],
+        [
+            sys.executable,
+            str(PROGRAM),
+            str(root),
+            name,
+            str(step),
+            place,
+        ],
         env=os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

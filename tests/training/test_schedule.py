@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tunegrid.schema import TrainConfig
+from tunegrid.config.schema import TrainConfig
 from tunegrid.training.schedule import order, points, problems, steps_per_epoch, total_steps
 
 
@@ -48,14 +48,14 @@ def test_wrong_settings_are_named():
 
 def test_planning_needs_no_torch():
     modules = (
-        "bases.loading",
-        "bases.skeleton",
-        "generation",
-        "methods.library",
-        "microbatches",
-        "quantization",
-        "tokens",
-        "training.run",
+        "models.bases.loading",
+        "models.bases.skeleton",
+        "models.inference.generation",
+        "models.methods.library",
+        "training.microbatches",
+        "models.quantization",
+        "data.tokens",
+        "training.train",
         "training.schedule",
     )
     imports = ", ".join(f"tunegrid.{module}" for module in modules)

@@ -5,16 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from together import Task, run
 
-from tunegrid.schema import (
-    CellConfig,
-    PeftConfig,
-    Precision,
-    QuantizationConfig,
-    RuntimeConfig,
-    Sharding,
-)
+from doubles.together import Task, run
+from tunegrid.config.choices import Precision, Sharding
+from tunegrid.config.schema import CellConfig, PeftConfig, QuantizationConfig, RuntimeConfig
 from tunegrid.training import sharding
 
 LORA = PeftConfig("lora", "library.attach", {"type": "LORA", "r": 4})

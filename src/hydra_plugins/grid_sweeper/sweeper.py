@@ -1,6 +1,6 @@
 """The sweeper `grid`: expands a sweep, checks every cell, then runs what is not done.
 
-Owns: the border to Hydra's sweeps. How cells are made and run stands in `tunegrid.sweeping`.
+Owns: the border to Hydra's sweeps. How cells are made and run stands in `tunegrid.launch.sweep`.
 
 `from __future__ import annotations` must not stand here: Hydra reads the dataclass' types.
 """
@@ -15,14 +15,24 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from tunegrid import launch, lock, running
-from tunegrid.entry import note_exit_code, project
-from tunegrid.errors import ConfigError, StoreError
-from tunegrid.schema import Retry, Stage
-from tunegrid.sweeping import order
-from tunegrid.sweeping.cells import PLAN_OF_ALL, Collector, Members, places_of, planned, sweep_of
-from tunegrid.sweeping.composing import Composer
-from tunegrid.sweeping.expansion import Words, expanded
+from tunegrid.cli import run
+from tunegrid.cli.run import note_exit_code, project
+from tunegrid.config.choices import Retry, Stage
+from tunegrid.config.compose.composer import Composer
+from tunegrid.config.compose.sweep_file import Words, expanded
+from tunegrid.config.errors import ConfigError, StoreError
+from tunegrid.launch import processes
+from tunegrid.launch import sweep as order
+from tunegrid.launch.outcomes import INTERRUPTED, NOT_STARTED, REFUSED, exit_code
+from tunegrid.launch.sweep_cells import (
+    PLAN_OF_ALL,
+    Collector,
+    Members,
+    places_of,
+    planned,
+    sweep_of,
+)
+from tunegrid.store import lock
 
 
 @dataclass
@@ -85,7 +95,7 @@ class GridSweeper(Sweeper):
         stages = {member.cell.config.stage for member in members.cells}
         every = [member.cell for member in members.cells]
         if stages == {Stage.check}:
-            launch.check_architectures(every)
+            processes.check_architectures(every)
             order.say(f"{len(every)} cells can be run; nothing was started.")
             return []
         one = order.settings(members.cells)
@@ -102,9 +112,9 @@ class GridSweeper(Sweeper):
             f"{len(parts.waiting)} to run"
         )
         if not parts.waiting and not parts.kept_failed:
-            note_exit_code(order.report(members.cells))
+            note_exit_code(run.report(members.cells))
             return []
-        launch.check_architectures([member.cell for member in parts.waiting])
+        processes.check_architectures([member.cell for member in parts.waiting])
         if one.retry is Retry.all:
             order.set_aside(parts.waiting)
         return self._launched(members, parts, one, is_local)
@@ -131,14 +141,14 @@ class GridSweeper(Sweeper):
         if one.detach:
             return results
         outcomes = order.still_there(parts.waiting, outcomes)
-        note_exit_code(running.exit_code(outcomes))
+        note_exit_code(exit_code(outcomes))
         if all(member.cell.config.stage is not Stage.probe for member in members.cells):
-            note_exit_code(order.report(members.cells))
+            note_exit_code(run.report(members.cells))
         for outcome in outcomes:
-            if outcome.state == running.REFUSED:
+            if outcome.state == REFUSED:
                 order.say(f"{outcome.train_id}: {outcome.reason}")
         is_anew = one.retry is Retry.all
-        if any(outcome.state in (running.INTERRUPTED, running.NOT_STARTED) for outcome in outcomes):
+        if any(outcome.state in (INTERRUPTED, NOT_STARTED) for outcome in outcomes):
             order.say(
                 "Stopped. Nothing is lost but the steps since the last checkpoints; the same "
                 "command continues"
@@ -147,7 +157,8 @@ class GridSweeper(Sweeper):
         return results
 
     def _plan(self, collector: Collector, words: list[Words]) -> None:
-        from tunegrid.plan.planning import plan, print_plan
+        from tunegrid.cli.run import print_plan
+        from tunegrid.plan.planning import plan
 
         drafts = collector.drafts(words)
         if any(member.cell.config.stage is not Stage.plan for member, _ in drafts):

@@ -1,7 +1,7 @@
 """The launcher `slurm`: the cells of a sweep as jobs of a cluster.
 
 Owns: the settings under `hydra.launcher` and the border to Hydra. What a job asks for and does
-stands in `tunegrid.slurm`.
+stands in `tunegrid.launch.slurm`.
 
 `from __future__ import annotations` must not stand here: Hydra reads the dataclass' types.
 """
@@ -18,8 +18,8 @@ from hydra.core.utils import JobReturn
 from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 
-from tunegrid.errors import ConfigError
-from tunegrid.launches import Launch
+from tunegrid.config.errors import ConfigError
+from tunegrid.launch.record import Launch
 
 
 @dataclass
@@ -68,7 +68,7 @@ class FrozenSlurmLauncher(SlurmLauncher):
             KeyboardInterrupt: the user stopped waiting; the jobs go on.
         """
         # Behind the plugin's import, which every start of the program pays for.
-        from tunegrid.slurm import collecting, submission
+        from tunegrid.launch.slurm import collecting, submission
 
         if not indices:
             return []

@@ -13,10 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tunegrid import provenance
-from tunegrid.fingerprint import file_sha256
-from tunegrid.plan.jobs import REFUSED, Job
-from tunegrid.schema import CellConfig, ModelConfig, PeftConfig
+from tunegrid.config.fingerprint import file_sha256
+from tunegrid.config.project import source_directory
+from tunegrid.config.schema import CellConfig, ModelConfig, PeftConfig
+from tunegrid.plan.facts import REFUSED, Job
+from tunegrid.store import provenance
 
 LIBRARIES = ("torch", "transformers", "peft")
 
@@ -78,9 +79,9 @@ def counted(model: ModelConfig, method: PeftConfig | None) -> dict[str, Any]:
     Raises:
         ConfigError: no config.json and no stated numbers, or a method that the base cannot take.
     """
-    from tunegrid.bases.skeleton import skeleton
-    from tunegrid.methods.attaching import PLANNED_STEPS, attach_to_skeleton
-    from tunegrid.methods.counts import count
+    from tunegrid.models.bases.skeleton import skeleton
+    from tunegrid.models.methods.attach import PLANNED_STEPS, attach_to_skeleton
+    from tunegrid.models.parameters import count
 
     root = Path()
     base = skeleton(model, root, may_be_stated=True)
@@ -147,8 +148,10 @@ def _is_cached(model: ModelConfig) -> bool:
 @cache
 def _program() -> dict[str, Any]:
     """Return what counts: the libraries, and this package's own methods and bases."""
-    package = Path(__file__).resolve().parents[1]
-    own = sorted(p for part in ("methods", "bases") for p in (package / part).glob("*.py"))
+    package = source_directory() / "tunegrid" / "models"
+    own = sorted(p for part in ("methods", "bases") for p in (package / part).rglob("*.py"))
+    if not own:
+        raise FileNotFoundError(f"there is no source of methods and bases under {package}")
     return {
         "libraries": {name: provenance.version(name) for name in LIBRARIES},
         "files": [file_sha256(path) for path in (*own, Path(__file__))],

@@ -12,12 +12,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tunegrid import store
-from tunegrid.errors import StoreError
+from tunegrid.config.errors import StoreError
 from tunegrid.plan import devices, memory, timing
 from tunegrid.plan.figures import Range
 from tunegrid.plan.timing import Answers
-from tunegrid.store import RunDirectory
+from tunegrid.store import json_files, run_directory, run_files
+from tunegrid.store.run_directory import RunDirectory
 
 DIRECTORY = "calibration"
 FEWEST_SPREAD = 1.4
@@ -92,11 +92,11 @@ def passes(trainable: int, total: int, *, has_checkpointing: bool) -> int:
 def read(results: Path) -> list[Measurement]:
     """Return what finished cells and probes under `results` have shown; damaged ones have not."""
     found = []
-    for run in store.finished_runs(results):
-        if run.has(store.TRAINED):
+    for run in run_directory.finished_runs(results):
+        if run.has(run_files.TRAINED):
             found += _readable(run.path, lambda run=run: _of_run(run))  # type: ignore[misc]
     for path in sorted((results / DIRECTORY).glob("*.json")):
-        found += _readable(path, lambda path=path: measurement(store.read_json(path)))  # type: ignore[misc]
+        found += _readable(path, lambda path=path: measurement(json_files.read_json(path)))  # type: ignore[misc]
     return found
 
 
@@ -109,8 +109,8 @@ def _readable(path: Path, reading: Any) -> list[Measurement]:
 
 
 def _of_run(run: RunDirectory) -> Measurement:
-    record, report = run.read(store.CELL), run.read(store.TRAINED)
-    hardware = run.read(store.PROVENANCE)["hardware"]
+    record, report = run.read(run_files.CELL), run.read(run_files.TRAINED)
+    hardware = run.read(run_files.PROVENANCE)["hardware"]
     one = measurement({"config": record["config"], "hardware": hardware, **report})
     return Measurement(
         **{**vars(one), "answers": timing.answers(run), "start_seconds": timing.start_seconds(run)}

@@ -14,10 +14,11 @@ from functools import cache
 
 import psutil
 
-from tunegrid.errors import ConfigError
-from tunegrid.provenance import processor
-from tunegrid.schema import Device, RuntimeConfig
-from tunegrid.wiring import suggestion
+from tunegrid.config.choices import Device
+from tunegrid.config.errors import ConfigError
+from tunegrid.config.functions import suggestion
+from tunegrid.config.schema import RuntimeConfig
+from tunegrid.store.provenance import processor
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tunegrid import contents, evaluation, store
-from tunegrid.errors import TunegridError
-from tunegrid.fingerprint import canonical_json
-from tunegrid.identity import Cell
+from tunegrid.cells import requests
+from tunegrid.cells.identity import Cell
+from tunegrid.config import schema
+from tunegrid.config.choices import Protocol, Stage
+from tunegrid.config.errors import TunegridError
+from tunegrid.config.fingerprint import canonical_json
+from tunegrid.config.functions import find_function
+from tunegrid.config.schema import BenchmarkConfig, CellConfig
 from tunegrid.plan import hours
 from tunegrid.plan.calibration import Measurement
+from tunegrid.plan.facts import REFUSED, Job
 from tunegrid.plan.figures import Basis, Figure
-from tunegrid.plan.jobs import REFUSED, Job
-from tunegrid.schema import BenchmarkConfig, CellConfig, Protocol, Stage
-from tunegrid.store import RunDirectory
-from tunegrid.wiring import find_function
+from tunegrid.store import run_files
+from tunegrid.store.run_directory import RunDirectory
 
 # Where a benchmark's file is not here: what its reader would say of it.
 JUDGED = ("belle.read",)
@@ -55,7 +58,7 @@ class Evaluation:
 def jobs(config: CellConfig) -> list[Job]:
     """Return what counts the items of a cell's benchmarks, as far as their files are here."""
     found = []
-    for settings in contents.benchmarks(config).values():
+    for settings in schema.benchmarks(config).values():
         path = Path(settings.path)
         if path.exists():
             found.append(_job(settings, path))
@@ -106,7 +109,7 @@ def left(
         return []
     answered, scored = _there(cell) if is_trained else (set[str](), set[str]())
     found = []
-    for name, settings in contents.benchmarks(cell.config).items():
+    for name, settings in schema.benchmarks(cell.config).items():
         for protocol in dict.fromkeys(settings.protocols):
             if (name, protocol) not in scored:
                 is_answered = (name, protocol) in answered
@@ -118,16 +121,16 @@ def _there(cell: Cell) -> tuple[set[Any], set[Any]]:
     """Return which benchmarks, by name and protocol, are answered and which are scored, too."""
     run = RunDirectory(cell.directory)
     try:
-        asked = evaluation.asked(cell)
+        asked = requests.asked(cell)
     except (TunegridError, OSError):
         return set(), set()
     answered, unscored = set(), set()
     for one in asked:
-        is_generated = one.protocol == evaluation.GENERATION
+        is_generated = one.protocol == requests.GENERATION
         place = (one.name, Protocol.generation if is_generated else Protocol.likelihood)
-        if run.has(f"{store.PREDICTIONS}/{one.prediction_id}.jsonl"):
+        if run.has(f"{run_files.PREDICTIONS}/{one.prediction_id}.jsonl"):
             answered.add(place)
-        if not run.has(f"{store.SCORES}/{one.score_id}.json"):
+        if not run.has(f"{run_files.SCORES}/{one.score_id}.json"):
             unscored.add(place)
     return answered, answered - unscored
 
@@ -204,7 +207,7 @@ def _judge(config: CellConfig, items: Figure, answer: Figure) -> tuple[Figure, f
     A judge that goes by a rule is not asked; one that runs here has no price.
     """
     try:
-        judge = evaluation.build_judge(config)
+        judge = requests.build_judge(config)
     except (TunegridError, OSError, TypeError):
         return Figure(None, Basis.assumed), None
     if judge.ask is None:

@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tunegrid import mixture, store
-from tunegrid.errors import ConfigError, StoreError
-from tunegrid.identity import Cell, effective_training
+from tunegrid.cells.identity import Cell, effective_training
+from tunegrid.config.errors import ConfigError, StoreError
+from tunegrid.config.schema import CellConfig, CollectionConfig
+from tunegrid.data import mixture
+from tunegrid.plan.facts import REFUSED, Job
 from tunegrid.plan.figures import Basis, Figure
-from tunegrid.plan.jobs import REFUSED, Job
-from tunegrid.schema import CellConfig, CollectionConfig
-from tunegrid.store import RunDirectory
+from tunegrid.store import run_files
+from tunegrid.store.run_directory import RunDirectory
 from tunegrid.training import schedule
 
 COMPOSED_BYTES = 64 * 2**20
@@ -88,11 +89,11 @@ def composed(config: CellConfig) -> dict[str, Any]:
         ConfigError: more examples asked for than there are.
         DataError: a file that cannot be read, or with too many unusable records.
     """
-    from tunegrid.bases.loading import load_tokenizer
-    from tunegrid.pipeline import mixture_of
-    from tunegrid.preflight import CURRENT
-    from tunegrid.prompts import answer_text, render
-    from tunegrid.tokens import encode_all
+    from tunegrid.cells.stages.train import mixture_of
+    from tunegrid.data.prompts import answer_text, render
+    from tunegrid.data.tokens import encode_all
+    from tunegrid.models.bases.loading import load_tokenizer
+    from tunegrid.store.inputs.locate import CURRENT
 
     train = mixture_of(config).train
     fact: dict[str, Any] = {
@@ -160,7 +161,7 @@ def amount(cell: Cell, fact: Mapping[str, Any] | None) -> Amount:
 def _of_run(cell: Cell) -> tuple[Figure, Figure, Figure] | None:
     """Return examples, tokens and trained tokens of an epoch as the run itself counted them."""
     try:
-        counted = RunDirectory(cell.directory).read(store.DATA)["train_tokens"]
+        counted = RunDirectory(cell.directory).read(run_files.DATA)["train_tokens"]
         return (
             Figure(counted["examples"]),
             Figure(counted["tokens"]),

@@ -15,7 +15,7 @@ from typing import Any
 from tunegrid.plan.architecture import Architecture
 
 LOGITS_AT_ONCE = 2**26
-"""As `tunegrid.training.head` has it, which cannot be imported without torch."""
+"""As `tunegrid.training.loss_head` has it, which cannot be imported without torch."""
 PROCESS_BYTES = 525 * 2**20
 """Resident memory of a process that has imported what a cell imports, measured on a CPU."""
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}

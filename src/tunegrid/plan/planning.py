@@ -9,116 +9,36 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from tunegrid.errors import TunegridError
-from tunegrid.fingerprint import canonical_json
-from tunegrid.identity import Cell
+from tunegrid.cells import state
+from tunegrid.cells.check import Planned
+from tunegrid.cells.identity import Cell
+from tunegrid.cells.state import Status
+from tunegrid.config.errors import TunegridError
+from tunegrid.config.fingerprint import canonical_json
 from tunegrid.plan import (
     architecture,
     calibration,
     devices,
     evaluations,
     examples,
+    facts,
     hours,
-    jobs,
     memory,
-    status,
 )
+from tunegrid.plan import progress as status
 from tunegrid.plan.architecture import Architecture
 from tunegrid.plan.calibration import Measurement, Wanted
 from tunegrid.plan.devices import Hardware
 from tunegrid.plan.evaluations import Evaluation
 from tunegrid.plan.examples import Amount
 from tunegrid.plan.figures import Basis, Figure, Range, total
-from tunegrid.plan.status import Progress, Status
+from tunegrid.plan.rows import Plan, Row, Totals
 
 Facts = Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A cell to plan."""
-
-    cell: Cell
-    sweeps: tuple[str, ...] = ()
-    """The sweeps that name it."""
-    missing: tuple[str, ...] = ()
-    """Inputs that are not on this machine."""
-    refused: str | None = None
-    """Why it cannot be launched; None where it can."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """The plan of one cell; what another row of its training has counted already is not here."""
-
-    cell: Cell
-    sweeps: tuple[str, ...]
-    missing: tuple[str, ...]
-    progress: Progress
-    shares_training: bool
-    """Whether an earlier row has the same training."""
-    numbers: Architecture | None
-    amount: Amount
-    device: str
-    memory_bytes: Figure
-    memory_is_measured: bool
-    whole_training: Range | None
-    """Hours of one device, as if nothing were done."""
-    training: Range | None
-    """The part that is left."""
-    answering: Range | None
-    bases: tuple[str, ...]
-    """What the hours rest on: training, then answering."""
-    judge_calls: Figure
-    judge_cost: float | None
-    evaluations: int
-    """Benchmarks still to answer or to score."""
-
-    @property
-    def hours(self) -> Range | None:
-        """Hours of one device that are left."""
-        parts = [one for one in (self.training, self.answering) if one is not None]
-        return total(parts) if parts else None
-
-
-@dataclass(frozen=True)
-class Totals:
-    """A sweep as a whole, everything counted once."""
-
-    named: int
-    """Cells that the sweeps name, one counted in each that names it."""
-    cells: int
-    trainings: int
-    untuned: int
-    """Bases that are answered as they are."""
-    statuses: Mapping[Status, int]
-    trainings_left: int
-    evaluations_left: int
-    training: Range
-    answering: Range
-    unknown_hours: int
-    """Cells whose hours nothing says anything about."""
-    judge_calls: Figure
-    judge_cost: float | None
-    saved_hours: float
-    """What training each named cell by itself would take beyond that."""
-
-    @property
-    def saved(self) -> int:
-        """Cells that are named and cost nothing, because another one has the same training."""
-        return self.named - self.trainings - self.untuned
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All rows, those of one training together, and their totals."""
-
-    rows: tuple[Row, ...]
-    totals: Totals
 
 
 def plan(items: Sequence[Planned]) -> Plan:
@@ -131,7 +51,7 @@ def plan(items: Sequence[Planned]) -> Plan:
         ConfigError: `runtime.planned_device` names a device nothing is stated about.
     """
     results = Path(items[0].cell.config.runtime.results)
-    known = jobs.facts((job for item in items for job in _jobs(item)), results)
+    known = facts.facts((job for item in items for job in _jobs(item)), results)
     measurements = calibration.read(results)
     first = {item.cell.train_id: place for place, item in reversed(list(enumerate(items)))}
     trained: set[str] = set()
@@ -146,7 +66,7 @@ def plan(items: Sequence[Planned]) -> Plan:
     return Plan(tuple(rows), _totals(rows))
 
 
-def _jobs(item: Planned) -> list[jobs.Job]:
+def _jobs(item: Planned) -> list[facts.Job]:
     found = [architecture.job(item.cell.config), *evaluations.jobs(item.cell.config)]
     try:
         mixture = examples.job(item.cell)
@@ -165,7 +85,7 @@ def _row(
     refused = item.refused
     if refused is None:
         refused = numbers if isinstance(numbers, str) else refusal
-    progress = status.progress(cell, refused)
+    progress = state.progress(cell, refused)
     device = devices.device_of(config.runtime)
     plain = json.loads(canonical_json(asdict(config)))
     left = evaluations.left(cell, known, measurements, is_trained=progress.is_trained)
@@ -204,7 +124,7 @@ def _amount(cell: Cell, known: Facts) -> tuple[Amount, str | None]:
     try:
         job = examples.job(cell)
         fact = None if job is None else known[job.name]
-        refusal = None if fact is None else fact.get(jobs.REFUSED)
+        refusal = None if fact is None else fact.get(facts.REFUSED)
         return examples.amount(cell, fact), refusal
     except TunegridError as error:
         return Amount(unknown, unknown, unknown, unknown), str(error)
@@ -305,10 +225,3 @@ def _totals(rows: Sequence[Row]) -> Totals:
             if hours_of is not None
         ),
     )
-
-
-def print_plan(found: Plan, file: TextIO | None = None) -> None:
-    """Print a plan as a table with its totals; `tunegrid.plan.records` has them as values."""
-    from tunegrid.plan import table
-
-    table.print_plan(found, file)

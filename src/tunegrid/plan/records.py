@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tunegrid.plan.figures import Basis, Range
-from tunegrid.plan.planning import Plan, Row
+from tunegrid.plan.rows import Plan, Row
 
 
 def rows(plan: Plan) -> list[dict[str, Any]]:

@@ -14,11 +14,11 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.table import Table
 
+from tunegrid.cells.state import Status
 from tunegrid.plan.figures import Basis, Figure, Range
 from tunegrid.plan.hours import FIRST
-from tunegrid.plan.planning import Plan, Row, Totals
 from tunegrid.plan.records import rows, words_of
-from tunegrid.plan.status import Status
+from tunegrid.plan.rows import Plan, Row, Totals
 
 WIDTH = 120
 NAMES = ("base", "method", "quantization", "data", "prompt", "train", "seed", "eval")

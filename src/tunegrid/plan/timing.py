@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunegrid import store
-from tunegrid.store import RunDirectory
+from tunegrid.store import run_files
+from tunegrid.store.run_directory import RunDirectory
 
 HEAD_BYTES = 65536
 """Read of a file of answers; the rest is taken to be like it."""
@@ -31,22 +31,22 @@ class Answers:
 
 def start_seconds(run: RunDirectory) -> float | None:
     """Return the seconds from a cell's start to its first step, None where they cannot be told."""
-    report = run.read(store.TRAINED)
+    report = run.read(run_files.TRAINED)
     if not _is_unbroken(run, report):
         return None
-    return max(0.0, _time(run, store.TRAINED) - _time(run, store.CELL) - report["seconds"])
+    return max(0.0, _time(run, run_files.TRAINED) - _time(run, run_files.CELL) - report["seconds"])
 
 
 def answers(run: RunDirectory) -> dict[str, Answers]:
     """Return how each benchmark of a trained run was answered, by the benchmark's name."""
-    is_timed = _is_unbroken(run, run.read(store.TRAINED))
+    is_timed = _is_unbroken(run, run.read(run_files.TRAINED))
     events = sorted(
         path.stat().st_mtime
-        for folder in (store.PREDICTIONS, store.SCORES)
+        for folder in (run_files.PREDICTIONS, run_files.SCORES)
         for path in (run.path / folder).glob("*.json*")
     )
     found = {}
-    for path in sorted((run.path / store.PREDICTIONS).glob("*.jsonl")):
+    for path in sorted((run.path / run_files.PREDICTIONS).glob("*.jsonl")):
         head = _head(path)
         if head is None or path.name.endswith(".part.jsonl"):
             continue
@@ -55,7 +55,7 @@ def answers(run: RunDirectory) -> dict[str, Answers]:
         if is_timed:
             ended = path.stat().st_mtime
             before = [time for time in events if time < ended]
-            seconds = ended - max([_time(run, store.TRAINED), *before])
+            seconds = ended - max([_time(run, run_files.TRAINED), *before])
         rate = mean * count / seconds if seconds is not None and seconds > 0 else None
         found[path.name.rpartition("-")[0]] = Answers(mean, rate)
     return found
@@ -68,7 +68,7 @@ def _is_unbroken(run: RunDirectory, report: Mapping[str, Any]) -> bool:
     """
     if report.get("resumed_from") is not None:
         return False
-    return _time(run, store.TRAINED) - _time(run, store.CELL) >= 0.9 * report["seconds"]
+    return _time(run, run_files.TRAINED) - _time(run, run_files.CELL) >= 0.9 * report["seconds"]
 
 
 def _time(run: RunDirectory, name: str) -> float:

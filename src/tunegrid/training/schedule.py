@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 
-from tunegrid.schema import TrainConfig
+from tunegrid.config.schema import TrainConfig
 
 
 def steps_per_epoch(examples: int, settings: TrainConfig) -> int:

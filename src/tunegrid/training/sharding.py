@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tunegrid.schema import CellConfig, Precision, Sharding
+from tunegrid.config.choices import Precision, Sharding
+from tunegrid.config.schema import CellConfig
 
 METHODS = {"base_weights.full": None, "library.attach": "LORA"}
 """The functions whose weights were verified to train in parts, with peft's type."""

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from tunegrid.microbatches import Form, MicroBatch, lay_out
-from tunegrid.tokens import Encoded
-from tunegrid.training.batches import to_device
-from tunegrid.training.head import TrainedHead
+from tunegrid.data.tokens import Encoded
+from tunegrid.training.loss_head import TrainedHead
+from tunegrid.training.microbatches import Form, MicroBatch, lay_out
+from tunegrid.training.sampler import to_device
 
 
 @torch.no_grad()

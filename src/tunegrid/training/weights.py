@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from tunegrid.errors import StageError
-from tunegrid.training import processes, sharding
+from tunegrid.config.errors import StageError
+from tunegrid.training import process_group, sharding
 
 
 def save_trainable(model: Any, path: Path) -> None:
@@ -25,7 +25,7 @@ def save_trainable(model: Any, path: Path) -> None:
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
-    if processes.leads():
+    if process_group.leads():
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(weights, str(path))
 

@@ -1,0 +1,1 @@
+"""One cell: its identity and checks, the state of its run directory, and its stages in order."""

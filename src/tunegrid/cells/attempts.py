@@ -1,0 +1,55 @@
+"""Notes of a run on itself: who worked on it, and how a stage failed.
+
+Owns: attempts.jsonl and failed.json.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+import traceback
+from collections.abc import Iterator
+
+from tunegrid.config.errors import StageError, Stopped
+from tunegrid.models.memory_errors import _is_out_of_memory
+from tunegrid.store import run_files
+from tunegrid.store.run_directory import RunDirectory
+
+
+def note_attempt(run_directory: RunDirectory, what: str) -> None:
+    """Add a line to attempts.jsonl: who did what when, so that nothing is done twice unseen."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    run_directory.append_line(
+        run_files.ATTEMPTS,
+        {"time": now, "what": what, "host": socket.gethostname(), "pid": os.getpid()},
+    )
+
+
+@contextlib.contextmanager
+def noting_failure(run_directory: RunDirectory, name: str) -> Iterator[None]:
+    """Note in failed.json how a stage failed; remove the note when it succeeds."""
+    try:
+        yield
+    except Stopped:
+        raise
+    except BaseException as error:
+        text = f"{type(error).__name__}: {error}"
+        is_memory = _is_out_of_memory(error)
+        failure = {
+            "stage": name,
+            "error": f"out of memory: {text}" if is_memory else text,
+            "traceback": traceback.format_exc(),
+        }
+        # With a full disk this cannot be written either; the error itself is still shown.
+        with contextlib.suppress(Exception):
+            run_directory.write(run_files.FAILED, failure)
+        if is_memory:
+            raise StageError(
+                f"{name}: out of memory. Lower runtime.micro_batch_tokens "
+                "(training) or runtime.generation_batch_tokens (evaluation), or choose "
+                "quantization=int8 or nf4; neither of the first two changes the cell's identity"
+            ) from error
+        raise
+    run_directory.remove(run_files.FAILED)

@@ -1,0 +1,272 @@
+"""The names of cells, predictions and scores: hashes of everything a result depends on.
+
+Owns: what enters an identity and what does not. Knows nothing of Hydra or of where files lie:
+paths are replaced by the hash of their content, so that moving a file forks nothing and
+changing one does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tunegrid.config.errors import ConfigError
+from tunegrid.config.fingerprint import canonical_json, text_sha256
+from tunegrid.config.functions import hashed_name
+from tunegrid.config.schema import (
+    BenchmarkConfig,
+    CellConfig,
+    DecodingConfig,
+    JudgeConfig,
+    PeftConfig,
+    PromptConfig,
+    TrainConfig,
+)
+
+FORMAT = 1
+HASH_LENGTH = 12
+
+# A setting added to the schema later is named here with the value that means "as before": cells
+# made before it existed keep their names. Form: {"train.new_setting": neutral_value}.
+NEUTRAL: dict[str, Any] = {}
+
+# Facts about a base or a collection that change no result.
+DESCRIPTIVE = (
+    "model.attention_modules",
+    "model.linear_modules",
+    "model.architecture_config",
+    "model.characters_per_token",
+    "model.download_bytes",
+    "model.planned",
+    "data.collections.*.source",
+    "data.collections.*.stated_examples",
+    "data.collections.*.stated_characters",
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination, checked, with everything that names it."""
+
+    config: CellConfig
+    train_id: str
+    identity: Mapping[str, Any]
+    project: Path
+    """The directory whose commit is recorded."""
+
+    @property
+    def directory(self) -> Path:
+        """The cell's run directory."""
+        return Path(self.config.runtime.results) / "runs" / self.train_id
+
+    def record(self) -> dict[str, Any]:
+        """Return what cell.json holds: the name, what it is the hash of, and the settings."""
+        plain: dict[str, Any] = json.loads(
+            canonical_json(
+                {
+                    "format": FORMAT,
+                    "train_id": self.train_id,
+                    "identity": self.identity,
+                    "config": asdict(self.config),
+                }
+            )
+        )
+        return plain
+
+
+def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str, Any]:
+    """Return all that the trained weights depend on, as a JSON-able dict.
+
+    A cell without a method does not depend on data, training settings or seed: its base is
+    evaluated once, whatever sweep asks for it.
+
+    Args:
+        config: the resolved configuration.
+        contents: for each path in the configuration, the hash of what lies there (a hub
+            repository stands for itself, with its revision).
+
+    Raises:
+        ConfigError: a path without a hash, or a value without a stable form.
+    """
+    identity: dict[str, Any] = {
+        "format": FORMAT,
+        "model": asdict(config.model),
+        "peft": _method(config.peft),
+        "quantization": asdict(config.quantization),
+        "prompt": asdict(config.prompt),
+    }
+    identity["model"]["path"] = _content(config.model.path, contents)
+    if config.peft.function is not None:
+        identity["data"] = asdict(config.data)
+        identity["train"] = asdict(effective_training(config))
+        identity["seed"] = config.seed
+        for collection in identity["data"]["collections"].values():
+            collection["function"] = hashed_name(collection["function"])
+        identity["data"]["files"] = [_content(path, contents) for path in config.data.files]
+        for name, collection in config.data.collections.items():
+            identity["data"]["collections"][name]["files"] = [
+                _content(path, contents) for path in collection.files
+            ]
+    for dotted in DESCRIPTIVE:
+        _remove(identity, dotted)
+    for dotted, neutral in NEUTRAL.items():
+        if _value(identity, dotted) == neutral:
+            _remove(identity, dotted)
+    return identity
+
+
+def effective_training(config: CellConfig) -> TrainConfig:
+    """Return the training settings as they are used: a method's own learning rate goes first."""
+    own = config.peft.learning_rate
+    return config.train if own is None else replace(config.train, learning_rate=own)
+
+
+def _method(peft: PeftConfig) -> dict[str, Any]:
+    """Return what of a method enters a name; its learning rate stands in `train`, as it is used."""
+    return {
+        "name": peft.name,
+        "function": hashed_name(peft.function),
+        "options": peft.options,
+    }
+
+
+def untuned(cell: Cell) -> Cell:
+    """Return the cell of the same base, quantization and prompt without a method."""
+    config = replace(cell.config, peft=PeftConfig(name="none"))
+    parts = ("format", "model", "quantization", "prompt")
+    identified = {part: cell.identity[part] for part in parts} | {"peft": _method(config.peft)}
+    return Cell(config, train_id(config, identified), identified, cell.project)
+
+
+def train_id(config: CellConfig, identity: Mapping[str, Any]) -> str:
+    """Return the cell's name: readable words, then a hash of `identity`."""
+    words = [config.model.name, config.peft.name, config.quantization.name]
+    if config.peft.function is not None:
+        words += [config.data.name, config.prompt.name, config.train.name, f"s{config.seed}"]
+    else:
+        words += [config.prompt.name]
+    slug = "-".join(re.sub(r"[^\w.]+", "_", word) for word in words)
+    return f"{slug[:100]}-{short_hash(identity)}"
+
+
+def prediction_id(
+    cell: str,
+    benchmark: str,
+    version: str,
+    prompts: Sequence[tuple[str, str]],
+    decoding: DecodingConfig,
+    max_new_tokens: int,
+    stop: str,
+    seed: int,
+    further: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the name of one benchmark's answers of one cell.
+
+    The prompts enter as they are rendered, so templates, suffix, item selection and the
+    benchmark's own wording are all covered by their effect.
+
+    Args:
+        cell: the train_id.
+        benchmark: the benchmark's name.
+        version: the benchmark's version.
+        prompts: (item identifier, rendered prompt) of every item.
+        decoding: how answers are generated; its `max_new_tokens` is replaced by the next.
+        max_new_tokens: the limit that holds for this benchmark.
+        stop: where generation stops.
+        seed: enters only when answers are sampled.
+        further: what else the answers depend on, such as the rule that ends them early.
+    """
+    settings = asdict(decoding) | {"max_new_tokens": max_new_tokens, "stop": stop}
+    if decoding.sample:
+        settings["seed"] = seed
+    content = {
+        "format": FORMAT,
+        "cell": cell,
+        "benchmark": benchmark,
+        "version": version,
+        "prompts": text_sha256(canonical_json([list(pair) for pair in prompts])),
+        "decoding": settings,
+        **({"further": further} if further else {}),
+    }
+    return f"{benchmark}-{short_hash(content)}"
+
+
+def score_id(
+    prediction: str,
+    benchmark: BenchmarkConfig,
+    benchmark_sha256: str,
+    judge: JudgeConfig | None,
+    prompt: PromptConfig,
+    further: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the name of one scoring of one benchmark's answers.
+
+    Args:
+        prediction: the prediction id.
+        benchmark: its options (how answers are extracted and compared).
+        benchmark_sha256: content of the benchmark's file, whose references the scores use.
+        judge: what rated the answers; None when the benchmark has a rule of its own.
+        prompt: gives the text at which answers are cut.
+        further: what else the scores depend on, such as the rule that picks a likelihood.
+    """
+    content = {
+        "format": FORMAT,
+        "prediction": prediction,
+        "function": hashed_name(benchmark.function),
+        "options": benchmark.options,
+        "content": benchmark_sha256,
+        "judge": None
+        if judge is None
+        else asdict(judge) | {"function": hashed_name(judge.function)},
+        "stop": prompt.stop,
+        **({"further": further} if further else {}),
+    }
+    name = "rule" if judge is None else judge.name
+    return f"{prediction}-{name}-{short_hash(content)}"
+
+
+def short_hash(value: Any) -> str:
+    """Return the first characters of the hash of a value's canonical JSON."""
+    return text_sha256(canonical_json(value))[:HASH_LENGTH]
+
+
+def _content(path: str, contents: Mapping[str, str]) -> str:
+    if path not in contents:
+        raise ConfigError(
+            f"no content hash is known for {path!r}, so the cell has no stable identity; "
+            "every file a cell reads is hashed before it is named"
+        )
+    return contents[path]
+
+
+def _value(tree: Mapping[str, Any], dotted: str) -> Any:
+    value: Any = tree
+    for key in dotted.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return None
+        value = value[key]
+    return value
+
+
+def _remove(tree: dict[str, Any], dotted: str) -> None:
+    """Remove what a dotted path names; `*` stands for every key of a mapping."""
+    first, _, rest = dotted.partition(".")
+    if not rest:
+        tree.pop(first, None)
+        return
+    for key in list(tree) if first == "*" else [first]:
+        if isinstance(tree.get(key), dict):
+            _remove(tree[key], rest)
+
+
+def asked_name(cell: Cell) -> str:
+    """Return what tells two cells of a sweep apart: the training, and what is asked of it."""
+    config = cell.config
+    asked = canonical_json(
+        [config.stage, config.eval, config.judge, config.runtime.generation_batch_tokens]
+    )
+    return f"{cell.train_id} {asked}"

@@ -1,0 +1,94 @@
+"""The order of a cell's stages: check, data, train, predict, score, results.
+
+Owns: what is done when, what is skipped because its file exists, and all writing (through
+`store`). Each step reads the files of the steps before it; nothing goes back. torch is loaded
+by what it calls, not by importing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tunegrid.cells import preflight
+from tunegrid.cells.attempts import note_attempt, noting_failure
+from tunegrid.cells.identity import Cell
+from tunegrid.cells.libraries import prepare_process
+from tunegrid.cells.loaded_models import Models
+from tunegrid.cells.requests import asked_of
+from tunegrid.cells.stages import lm_eval, predict, score
+from tunegrid.cells.stages.train import train_cell
+from tunegrid.cells.state import is_trained
+from tunegrid.config.choices import Stage
+from tunegrid.config.errors import (
+    ConfigError,
+    Incomplete,
+    StoreError,
+    all_problems,
+)
+from tunegrid.config.schema import CellConfig
+from tunegrid.store import run_directory as store
+from tunegrid.store import run_files
+from tunegrid.store.lock import Lock
+from tunegrid.store.run_directory import RunDirectory
+
+ShouldStop = Callable[[], bool]
+
+
+def prepare(config: CellConfig) -> None:
+    """Set the process up for a cell, and check its architecture.
+
+    Raises:
+        ConfigError: the base cannot take what the cell asks of it.
+    """
+    prepare_process(config)
+    problems = preflight.architecture_problems(config)
+    if problems:
+        raise ConfigError(all_problems("the cell cannot be run", problems))
+
+
+def run(cell: Cell, should_stop: ShouldStop) -> None:
+    """Bring a cell to its end, or as far as its `stage` says.
+
+    Raises:
+        ConfigError: a check refused it; nothing was started.
+        TunegridError: a stage ended without its result; failed.json says which.
+        Stopped: `should_stop` became true.
+    """
+    config = cell.config
+    if config.stage in (Stage.plan, Stage.probe):
+        raise ConfigError(f"a cell with stage={config.stage.value} is never run")
+    prepare(config)
+    asked = asked_of(cell)
+    if config.stage is Stage.check:
+        return
+    run_directory = RunDirectory(cell.directory)
+    newer = store.newer_format(run_directory)
+    if newer is not None:
+        raise StoreError(newer)
+    run_directory.create()
+    with Lock(run_directory.path / run_files.LOCK):
+        run_directory.remove(run_files.RESULTS)
+        run_directory.write(run_files.CELL, cell.record())
+        note_attempt(run_directory, "begins")
+        models = Models(cell, run_directory)
+        if not is_trained(cell, run_directory):
+            with noting_failure(run_directory, "train"):
+                train_cell(cell, run_directory, models, should_stop)
+        incomplete = []
+        for one in asked:
+            with noting_failure(run_directory, f"predict {one.name}"):
+                predict.predict(cell, run_directory, one, models, should_stop)
+            with noting_failure(run_directory, f"score {one.name}"):
+                summary = score.score(cell, run_directory, one, should_stop)
+            if summary["incomplete"]:
+                incomplete.append(score.incomplete_message(summary))
+        scored = [one.score_id for one in asked]
+        if config.stage is not Stage.train and config.eval.tasks:
+            with noting_failure(run_directory, "lm_eval"):
+                scored.append(lm_eval.run(cell, run_directory, models))
+        if incomplete:
+            # Without results.json the cell counts as incomplete, and is not failed either.
+            raise Incomplete("\n".join(incomplete))
+        run_directory.write(run_files.RESULTS, {"scores": scored})
+        # A note of a process that was killed belongs to no stage that could remove it.
+        run_directory.remove(run_files.FAILED)

@@ -1,0 +1,388 @@
+"""Every check of a cell that needs no weights, all problems at once.
+
+Owns: what makes a configuration runnable. `settings_problems` answers in milliseconds without
+torch; `architecture_problems` builds the real architecture on the meta device and is called
+where torch is loaded. Knows nothing of Hydra and never changes a configuration.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from tunegrid.cells import inference_settings
+from tunegrid.config.errors import TunegridError
+from tunegrid.config.fingerprint import canonical_json
+from tunegrid.config.functions import option_problems, suggestion
+from tunegrid.config.schema import CellConfig, EvalConfig, TrainConfig, benchmarks
+from tunegrid.data import prompts
+from tunegrid.models.methods.attach import PLANNED_STEPS, SUPPLIED
+from tunegrid.models.methods.compatibility import reason_against, reason_against_checkpointing
+from tunegrid.store.inputs.locate import CURRENT, FETCH, is_repository_id
+from tunegrid.training import sharding
+
+WEIGHTS = ("*.safetensors", "*.bin")
+WANDB_MODES = ("online", "offline", "disabled")
+
+
+def settings_problems(config: CellConfig, planning: bool = False) -> list[str]:
+    """Return what is wrong with the settings themselves; an empty list when nothing is.
+
+    Args:
+        config: with its paths already absolute.
+        planning: whether the base may be out of reach, and nothing may be asked over the network.
+    """
+    checks: list[Callable[[CellConfig], Iterator[str]]] = [
+        _launchable,
+        _base if not planning else _base_directory,
+        _method,
+        _data,
+        _prompt,
+        _train,
+        _evaluation,
+        inference_settings.problems,
+        _judge,
+        _logging,
+        _runtime,
+        sharding.problems,
+    ]
+    return [problem for check in checks for problem in check(config)]
+
+
+def _launchable(config: CellConfig) -> Iterator[str]:
+    if config.model.planned is not None:
+        yield (
+            f"model={config.model.name} can be planned but not launched yet: "
+            f"{config.model.planned}. Choose another base, or leave these cells out of a sweep "
+            f"with hydra.sweeper.exclude=[{{model: {config.model.name}}}]"
+        )
+
+
+def absent_base(config: CellConfig) -> list[str]:
+    """Return the line that says that the base does not lie here, neither asks the network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path, revision = config.model.path, config.model.revision
+    if Path(path).is_dir() or not is_repository_id(path):
+        return []
+    if isinstance(try_to_load_from_cache(path, "config.json", revision=revision), str):
+        return []
+    return [f"model.path: {path!r} is not in the cache of the model hub"]
+
+
+def _base(config: CellConfig) -> Iterator[str]:
+    yield from _base_directory(config)
+    if (
+        not Path(config.model.path).is_dir()
+        and is_repository_id(config.model.path)
+        and not _is_within_reach(config)
+    ):
+        yield (
+            f"model.path: {config.model.path!r} is no directory here, not in the cache of the "
+            "model hub, and the hub cannot be reached. Give a directory, download it where there "
+            f"is a network (hf download {config.model.path}), or {FETCH}"
+        )
+
+
+def _base_directory(config: CellConfig) -> Iterator[str]:
+    directory = Path(config.model.path)
+    if directory.is_dir():
+        if not (directory / "config.json").is_file():
+            yield (
+                f"model.path: {directory} has no config.json, so it is no base; give the directory "
+                "that holds config.json, the tokenizer's files and the weights"
+            )
+        elif not any(found for form in WEIGHTS for found in directory.glob(form)):
+            yield (
+                f"model.path: {directory} has no weights ({', '.join(WEIGHTS)}); "
+                "give the directory of a whole base"
+            )
+        if config.model.revision is not None:
+            yield (
+                "model.revision: a directory has no revisions; "
+                "leave it null, or give a hub id as model.path"
+            )
+
+
+def _is_within_reach(config: CellConfig) -> bool:
+    """Return whether a hub base is cached or the hub answers; asked before minutes of retries."""
+    from huggingface_hub import try_to_load_from_cache
+
+    revision = config.model.revision
+    if try_to_load_from_cache(config.model.path, "config.json", revision=revision) is not None:
+        return True
+    return _hub_answers()
+
+
+@functools.cache
+def _hub_answers() -> bool:
+    """Return whether the model hub can be reached; asked once, also for hundreds of cells."""
+    import socket
+    from urllib.parse import urlsplit
+
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    hub = urlsplit(constants.ENDPOINT)
+    try:
+        socket.create_connection((hub.hostname or "", hub.port or 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def _method(config: CellConfig) -> Iterator[str]:
+    peft = config.peft
+    if peft.function is None:
+        if peft.options:
+            yield "peft.options: a cell without a method takes no options; set peft.function"
+        return
+    yield from _wired("peft", "peft", peft.function, peft.options, SUPPLIED)
+    reasons = [reason_against(peft, config.quantization.precision, config.model.architecture)]
+    if config.runtime.gradient_checkpointing:
+        reasons.append(reason_against_checkpointing(peft))
+    yield from (reason for reason in reasons if reason is not None)
+    if peft.learning_rate is not None and not peft.learning_rate > 0:
+        yield (
+            f"peft.learning_rate is {peft.learning_rate}; give a number above 0, or null for "
+            "train.learning_rate"
+        )
+
+
+def _data(config: CellConfig) -> Iterator[str]:
+    if config.peft.function is None:
+        return
+    data = config.data
+    if not data.files and not data.collections:
+        yield (
+            "data: neither files nor collections are given, so there is nothing to train on; "
+            "for example data=files data.files=[a.json,b.json]"
+        )
+    for name, collection in data.collections.items():
+        setting = f"data.collections.{name}"
+        if not collection.files:
+            yield f"{setting}.files: a collection needs at least one file"
+        if collection.count is not None and collection.count < 1:
+            yield f"{setting}.count is {collection.count}; give at least 1, or null for all"
+        yield from _wired(setting, "collection", collection.function, collection.options, ("path",))
+    if data.validation_examples < 0:
+        yield f"data.validation_examples is {data.validation_examples}; give 0 or more"
+    if data.max_characters is not None and data.max_characters < 1:
+        yield f"data.max_characters is {data.max_characters}; give at least 1, or null for no limit"
+    if not 0 <= data.max_rejected_share <= 1:
+        yield f"data.max_rejected_share is {data.max_rejected_share}; give a share from 0 to 1"
+
+
+def _prompt(config: CellConfig) -> Iterator[str]:
+    yield from prompts.problems(config.prompt)
+
+
+def _train(config: CellConfig) -> Iterator[str]:
+    if config.peft.function is None:
+        return
+    train = config.train
+    yield from _ranges(train)
+    if train.keep_best and not (
+        config.data.validation_examples and train.evaluations_per_epoch > 0
+    ):
+        yield (
+            "train.keep_best needs validation losses: set data.validation_examples and "
+            "train.evaluations_per_epoch above 0, or train.keep_best=false"
+        )
+    if train.evaluations_per_epoch > 0 and not config.data.validation_examples:
+        yield (
+            "train.evaluations_per_epoch asks for validation losses, but nothing is held out: "
+            "set data.validation_examples, or train.evaluations_per_epoch=0"
+        )
+
+
+def _ranges(train: TrainConfig) -> Iterator[str]:
+    at_least_one = {
+        "examples_per_step": train.examples_per_step,
+        "max_length_tokens": train.max_length_tokens,
+        "log_every_steps": train.log_every_steps,
+        "max_steps": train.max_steps,
+    }
+    above_zero = {
+        "epochs": train.epochs,
+        "learning_rate": train.learning_rate,
+        "epsilon": train.epsilon,
+        "max_gradient_norm": train.max_gradient_norm,
+    }
+    not_negative = {
+        "checkpoints_per_epoch": train.checkpoints_per_epoch,
+        "evaluations_per_epoch": train.evaluations_per_epoch,
+        "weight_decay": train.weight_decay,
+    }
+    shares = {"warmup_share": train.warmup_share, "beta1": train.beta1, "beta2": train.beta2}
+    for name, count in at_least_one.items():
+        if count is not None and count < 1:
+            yield f"train.{name} is {count}; give 1 or more"
+    for name, value in above_zero.items():
+        if not value > 0:
+            yield f"train.{name} is {value}; give a number above 0"
+    for name, value in not_negative.items():
+        if value < 0:
+            yield f"train.{name} is {value}; give 0 or more"
+    for name, value in shares.items():
+        if not 0 <= value < 1:
+            yield f"train.{name} is {value}; give a share from 0 to below 1"
+
+
+def _evaluation(config: CellConfig) -> Iterator[str]:
+    settings = config.eval
+    for name in settings.others:
+        if name in ("belle", "mmcu"):
+            yield f"eval.others.{name}: set eval.{name} instead, a benchmark has one place"
+    if settings.limit is not None and settings.limit < 1:
+        yield f"eval.limit is {settings.limit}; give at least 1, or null for all items"
+    for name, benchmark in benchmarks(config).items():
+        yield from _wired(
+            f"eval.{name}", "benchmark", benchmark.function, benchmark.options, ("path",)
+        )
+        if benchmark.max_new_tokens is not None and benchmark.max_new_tokens < 1:
+            yield f"eval.{name}.max_new_tokens is {benchmark.max_new_tokens}; give 1 or more"
+    if settings.task_folder is not None and not settings.tasks:
+        yield (
+            "eval.tasks names no task of lm-evaluation-harness; "
+            "for example eval.tasks=[mini_sums,mini_kinds]"
+        )
+    if settings.tasks and importlib.util.find_spec("lm_eval") is None:
+        yield (
+            "eval.tasks are run by lm-evaluation-harness, which is not installed; "
+            "install it with: pip install 'tunegrid[harness]'"
+        )
+    if settings.shots is not None and settings.shots < 0:
+        yield f"eval.shots is {settings.shots}; give 0 or more, or null"
+    yield from _decoding(settings)
+
+
+def _decoding(settings: EvalConfig) -> Iterator[str]:
+    decoding = settings.decoding
+    for name, count in (("max_new_tokens", decoding.max_new_tokens), ("beams", decoding.beams)):
+        if count < 1:
+            yield f"eval.decoding.{name} is {count}; give 1 or more"
+    if decoding.sample and not decoding.temperature > 0:
+        yield (
+            f"eval.decoding.temperature is {decoding.temperature}; sampling needs it above 0, "
+            "greedy decoding is eval.decoding.sample=false"
+        )
+    if not 0 < decoding.top_p <= 1:
+        yield f"eval.decoding.top_p is {decoding.top_p}; give a share above 0 and up to 1"
+    if not decoding.repetition_penalty > 0:
+        yield (
+            f"eval.decoding.repetition_penalty is {decoding.repetition_penalty}; "
+            "give a number above 0 (1.0 changes nothing)"
+        )
+
+
+def _judge(config: CellConfig) -> Iterator[str]:
+    yield from _wired("judge", "judge", config.judge.function, config.judge.options, ())
+
+
+def _logging(config: CellConfig) -> Iterator[str]:
+    mode = config.logging.mode
+    if mode not in WANDB_MODES:
+        yield f"logging.mode: there is no mode {mode!r}{suggestion(mode, WANDB_MODES)}"
+    elif config.logging.wandb and mode == "online" and not os.environ.get("WANDB_API_KEY"):
+        yield (
+            "logging.mode=online needs a key in the environment variable WANDB_API_KEY "
+            "(never in a config); set it, or use logging.mode=offline and `wandb sync` later"
+        )
+
+
+def _runtime(config: CellConfig) -> Iterator[str]:
+    runtime = config.runtime
+    for name, count in (
+        ("micro_batch_tokens", runtime.micro_batch_tokens),
+        ("generation_batch_tokens", runtime.generation_batch_tokens),
+        ("threads", runtime.threads),
+        ("parallel", runtime.parallel),
+        ("max_cells", runtime.max_cells),
+        ("cells_per_job", runtime.cells_per_job),
+        ("gpus_per_cell", runtime.gpus_per_cell),
+    ):
+        if count is not None and count < 1:
+            yield f"runtime.{name} is {count}; give 1 or more"
+    if runtime.memory_limit_gb is not None and not runtime.memory_limit_gb > 0:
+        yield f"runtime.memory_limit_gb is {runtime.memory_limit_gb}; give more than 0, or null"
+    if not 0 <= config.seed < 2**32:
+        yield f"seed is {config.seed}; give a number from 0 to {2**32 - 1}"
+
+
+def _wired(
+    setting: str, group: str, function: str, options: dict[str, object], supplied: tuple[str, ...]
+) -> Iterator[str]:
+    """Yield the problems of a function named in YAML and its options."""
+    yield from option_problems(setting, group, function, options, supplied)
+
+
+def architecture_problems(config: CellConfig) -> list[str]:
+    """Return what the real architecture says against the cell; loads torch, no weights.
+
+    The base is built on the meta device from its config.json, its tokenizer is loaded and the
+    method attached, so that a wrong target or a too long text is found before anything starts.
+    """
+    from tunegrid.models.bases.devices import torch_device
+    from tunegrid.models.bases.loading import load_tokenizer
+    from tunegrid.models.bases.skeleton import skeleton
+    from tunegrid.models.methods.attach import attach_to_skeleton
+    from tunegrid.models.quantization import problems as quantization_problems
+
+    try:
+        device = torch_device(config.runtime.device)
+        problems = quantization_problems(config.quantization, device.type)
+        base = skeleton(config.model, CURRENT, load_tokenizer(config.model, CURRENT))
+    except TunegridError as error:
+        return [f"model: {error}"]
+    if config.peft.function is None:
+        return problems
+    problems += optimizer_problems(config.train.optimizer)
+    # Tokens that a method puts in front take room in the context, too.
+    in_front = int(config.peft.options.get("num_virtual_tokens") or 0)
+    longest = config.train.max_length_tokens + in_front
+    if base.context_tokens is not None and longest > base.context_tokens:
+        problems.append(
+            f"train.max_length_tokens is {config.train.max_length_tokens}"
+            + (f", with {in_front} virtual tokens in front" if in_front else "")
+            + f", but the base {config.model.name} reads at most {base.context_tokens} tokens"
+        )
+    try:
+        attach_to_skeleton(
+            config.peft,
+            lambda: skeleton(config.model, CURRENT).model,
+            config.train.max_steps or PLANNED_STEPS,
+        )
+    except TunegridError as error:
+        problems.append(f"peft: {error}")
+    return problems
+
+
+def optimizer_problems(name: str) -> list[str]:
+    """Return why `train.optimizer` cannot be used; loads torch."""
+    from transformers.training_args import OptimizerNames
+
+    accepted = [one.value for one in OptimizerNames]
+    if name in accepted:
+        return []
+    return [f"train.optimizer: there is no optimizer {name!r}{suggestion(name, accepted)}"]
+
+
+def architecture_key(config: CellConfig) -> str:
+    """Return what `architecture_problems` depends on: equal keys have equal problems."""
+    return canonical_json(
+        [
+            asdict(config.model),
+            asdict(config.peft),
+            asdict(config.quantization),
+            config.runtime.device,
+            config.train.max_length_tokens,
+            config.train.max_steps,
+            config.train.optimizer,
+        ]
+    )

@@ -1,0 +1,183 @@
+"""Many finished cells of one base answer together: the base is loaded once, adapters take turns.
+
+Owns: when a base may be used again. Part of the order of stages; writes as the pipeline does.
+
+After a cell has answered, its method is taken off. The base is used again only if it is then what
+it was: the same tensors, unwritten, in the same modules without further hooks. A method that leaves
+anything behind (a full fine-tuning, a replaced head) costs the next cell a fresh load, never an
+answer.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tunegrid.cells import attempts, identity, inference_settings, requests
+from tunegrid.cells.identity import Cell
+from tunegrid.cells.loaded_models import Models
+from tunegrid.cells.stages import lm_eval, predict, score
+from tunegrid.config.errors import StageError, Stopped, TunegridError, all_problems
+from tunegrid.config.schema import CellConfig
+from tunegrid.store import run_files
+from tunegrid.store.inputs import locate
+from tunegrid.store.lock import Lock
+from tunegrid.store.run_directory import RunDirectory
+
+
+def run_together(cells: Sequence[Cell], should_stop: Callable[[], bool]) -> int:
+    """Predict and score for finished cells; return how often a base was loaded.
+
+    Args:
+        cells: each trained, or without a method.
+        should_stop: whether to end after the next answer.
+
+    Raises:
+        StageError: cells that failed or stayed incomplete; the others are done.
+        Stopped: `should_stop` became true.
+    """
+    problems: list[str] = []
+    loads = 0
+    for group in grouped(cells):
+        shared = SharedBase(group[0].config)
+        for cell in group:
+            try:
+                problems += _run(cell, shared, should_stop)
+            except Stopped:
+                raise
+            except TunegridError as error:
+                problems.append(f"{cell.train_id}: {error}")
+        loads += shared.loads
+        shared.drop()
+    print(f"{len(cells)} cells, {loads} loads of a base", file=sys.stderr)
+    if problems:
+        raise StageError(all_problems("not every cell was answered and scored", problems))
+    return loads
+
+
+def grouped(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Return the cells that can share a base, in the order in which they were given."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        key = {
+            "model": cell.identity["model"],
+            "quantization": cell.identity["quantization"],
+            "answering": inference_settings.facts(cell.config),
+            "prepared": _is_prepared(cell.config),
+            "device": cell.config.runtime.device.value,
+            "attention": cell.config.runtime.attention.value,
+        }
+        groups.setdefault(identity.short_hash(key), []).append(cell)
+    return list(groups.values())
+
+
+def _is_prepared(config: CellConfig) -> bool:
+    """Return whether the method has peft prepare a quantized base (32-bit norms)."""
+    return config.peft.function is not None
+
+
+def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> list[str]:
+    """Answer and score one cell; return why it is incomplete, if it is."""
+    run_directory = RunDirectory(cell.directory)
+    if cell.config.peft.function is not None and not run_directory.has(run_files.TRAINED):
+        raise StageError("it is not trained; run it with `python run.py` first")
+    run_directory.create()
+    asked = requests.asked_of(cell)
+    incomplete: list[str] = []
+    harness: list[str] = []
+    with Lock(run_directory.path / run_files.LOCK):
+        run_directory.remove(run_files.RESULTS)
+        run_directory.write(run_files.CELL, cell.record())
+        models = Models(cell, run_directory, shared.base)
+        for one in asked:
+            with attempts.noting_failure(run_directory, f"predict {one.name}"):
+                predict.predict(cell, run_directory, one, models, should_stop)
+        if cell.config.eval.tasks:
+            with attempts.noting_failure(run_directory, "lm_eval"):
+                harness = [lm_eval.run(cell, run_directory, models)]
+        shared.take_back(models.loaded())
+        for one in asked:
+            with attempts.noting_failure(run_directory, f"score {one.name}"):
+                summary = score.score(cell, run_directory, one, should_stop)
+            if summary["incomplete"]:
+                incomplete.append(f"{cell.train_id}: {score.incomplete_message(summary)}")
+        if not incomplete:
+            run_directory.write(
+                run_files.RESULTS, {"scores": [*(one.score_id for one in asked), *harness]}
+            )
+    return incomplete
+
+
+class SharedBase:
+    """A base that is loaded when it is asked for and given back after each use."""
+
+    def __init__(self, config: CellConfig) -> None:
+        self.config = config
+        self.loads = 0
+        self._model: Any = None
+        self._tokenizer: Any = None
+        self._state: list[tuple[Any, ...]] = []
+
+    def base(self) -> tuple[Any, Any]:
+        """Return the base and its tokenizer, as if freshly loaded."""
+        if self._model is None:
+            from tunegrid.models.bases.loading import load
+
+            self._model, self._tokenizer = load(
+                self.config.model,
+                inference_settings.held(self.config),
+                root=locate.CURRENT,
+                device=self.config.runtime.device,
+                attention=self.config.runtime.attention,
+            )
+            self.loads += 1
+            if _is_prepared(self.config) and getattr(self._model, "is_quantized", False):
+                import peft
+
+                # Every method of this group does this first; done once, it changes nothing later.
+                peft.prepare_model_for_kbit_training(self._model, use_gradient_checkpointing=False)
+            self._state = state_of(self._model)
+        return self._model, self._tokenizer
+
+    def take_back(self, model: Any) -> None:
+        """Take the method off a model that was made of the base; drop the base if it shows."""
+        if model is None or self._model is None:
+            return
+        bare = without_method(model)
+        if bare is not self._model or state_of(self._model) != self._state:
+            self.drop()
+
+    def drop(self) -> None:
+        """Forget the base, so that its memory is free and the next use loads it again."""
+        import gc
+
+        self._model = None
+        self._state = []
+        gc.collect()
+
+
+def without_method(model: Any) -> Any:
+    """Return the model under a method of peft, or the model itself where there is none."""
+    if not hasattr(model, "peft_config"):
+        return model
+    if model.active_peft_config.is_prompt_learning:
+        return model.get_base_model()
+    try:
+        return model.unload()
+    except (AttributeError, NotImplementedError):
+        return None
+
+
+def state_of(model: Any) -> list[tuple[Any, ...]]:
+    """Return what tells whether a model is untouched: tensors, their versions, modules, hooks."""
+    tensors = [
+        (name, id(tensor), tensor.data_ptr(), tensor._version, str(tensor.dtype))
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]
+    ]
+    modules = [
+        (name, type(module).__qualname__, id(module), len(module._forward_hooks),
+         len(module._forward_pre_hooks), "forward" in vars(module))
+        for name, module in model.named_modules()
+    ]  # fmt: skip
+    return [*tensors, *modules]

@@ -1,0 +1,55 @@
+"""`tunegrid tables`: all finished cells as rows.
+
+Owns: its command line and what it prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tunegrid.cli import output
+from tunegrid.cli.output import all_runs, print_json, print_table
+from tunegrid.reports import rows
+
+
+def tables(options: argparse.Namespace) -> int:
+    """Write metrics.csv and runs.csv under results/tables and print the measurements."""
+    runs, damaged = rows.readable(all_runs(options.results))
+    metrics, per_run = rows.metric_rows(runs), rows.run_rows(runs)
+    directory = options.results / "tables"
+    rows.write_csv(metrics, rows.METRIC_COLUMNS, directory / "metrics.csv")
+    rows.write_csv(per_run, rows.RUN_COLUMNS, directory / "runs.csv")
+    if options.json:
+        print_json(metrics)
+    else:
+        averages = [
+            row | {"suspect": "yes" if row["suspect"] else ""}
+            for row in metrics
+            if row["category"].startswith("average")
+        ]
+        # What all rows have in common only takes room; metrics.csv has every column and category.
+        telling = [
+            name
+            for name in (
+                "base",
+                "method",
+                "quantization",
+                "data",
+                "prompt",
+                "seed",
+                "answered_in",
+                "metric",
+            )
+            if len({row[name] for row in averages}) > 1
+        ]
+        print_table(
+            averages, (*telling, "benchmark", "value", "standard_error", "items", "suspect")
+        )
+    unfinished = sum(row["status"] != "done" for row in per_run)
+    print(
+        f"{len(per_run)} cells, {unfinished} of them unfinished; {len(metrics)} measurements.\n"
+        f"{directory / 'metrics.csv'}\n{directory / 'runs.csv'}",
+        file=sys.stderr,
+    )
+    return output.said(damaged)

@@ -1,0 +1,1 @@
+"""The ground: settings, errors, names of functions, canonical form; and their composition."""

@@ -1,0 +1,155 @@
+"""From OmegaConf to the dataclasses of the schema: composed, stored and partial settings.
+
+Owns: every place where a configuration becomes plain values. Knows nothing of what the settings
+mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from tunegrid.config.compose import overrides
+from tunegrid.config.errors import ConfigError, StoreError, all_problems
+from tunegrid.config.functions import option_problems, suggestion
+from tunegrid.config.project import project_directory
+from tunegrid.config.schema import CellConfig, JudgeConfig
+
+NO_SCHEMA = "the configuration has no schema; start its defaults list with `schema`"
+HOW_TO_GIVE = {
+    "data.files": "for example data.files=[a.json,b.json]",
+    "eval.belle.path": "for example eval.belle.path=eval_set.json (the file of the BELLE project)",
+    "eval.mmcu.path": "for example eval.mmcu.path=MMCU (the folder with test/*.xlsx)",
+}
+
+
+def typed(composed: DictConfig | ListConfig) -> CellConfig:
+    """Return a composed configuration as dataclasses.
+
+    Raises:
+        ConfigError: it is incomplete or cannot be resolved.
+    """
+    try:
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:
+        # Looked for only now: it takes longer than everything else here.
+        missing = sorted(_missing(composed))
+        if missing:
+            problems = [f"{key} must be given{_how(key)}" for key in missing]
+            raise ConfigError(all_problems("the cell is incomplete", problems)) from None
+        raise ConfigError(f"the configuration cannot be resolved: {error}") from error
+    if not isinstance(config, CellConfig):
+        raise ConfigError(NO_SCHEMA)
+    return config
+
+
+def _missing(composed: DictConfig | ListConfig) -> set[str]:
+    """Return the settings that must be given."""
+    return {key for key in OmegaConf.missing_keys(composed) if not key.startswith("hydra.")}
+
+
+def _how(key: str) -> str:
+    return f": {HOW_TO_GIVE[key]}" if key in HOW_TO_GIVE else f": add {key}=<value>"
+
+
+def composed_groups(settings: Sequence[str], project: Path, groups: Sequence[str]) -> CellConfig:
+    """Return the default cell with overrides, of which only some groups will be used.
+
+    Args:
+        settings: overrides as on the command line of run.py.
+        project: holds conf/.
+        groups: what will be used; other groups may stay incomplete.
+
+    Raises:
+        ConfigError: an override that does not fit, or a setting of these groups that is missing.
+    """
+    conf = project / "conf"
+    words = overrides.checked(list(settings), conf)
+    ConfigStore.instance().store(name="schema", node=CellConfig)
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf), version_base="1.3"):
+            composed = compose("config", overrides=words)
+        missing = sorted(
+            key for key in OmegaConf.missing_keys(composed) if key.split(".")[0] in groups
+        )
+        if missing:
+            raise ConfigError(f"{', '.join(missing)} must be given: add {missing[0]}=<value>")
+        plain = OmegaConf.to_object(composed)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(str(error)) from error
+    if not isinstance(plain, CellConfig):
+        raise ConfigError(NO_SCHEMA)
+    return plain
+
+
+def config_from(stored: Mapping[str, Any]) -> CellConfig:
+    """Return settings that were written as plain values as typed ones.
+
+    Raises:
+        StoreError: a setting that this version lacks, or a value it does not accept.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(CellConfig), OmegaConf.create(dict(stored)))
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise StoreError(
+            f"these settings were written by another version of tunegrid: {error}. Read them with "
+            "the version that wrote them (provenance.json names it), or update this one"
+        ) from error
+    assert isinstance(config, CellConfig)  # noqa: S101 - narrows the type; the schema is ours
+    return config
+
+
+def judge_config(name: str, assignments: Sequence[str]) -> JudgeConfig:
+    """Return the judge of conf/judge with some of its options replaced.
+
+    Raises:
+        ConfigError: no such file, or options that the judge does not have.
+    """
+    names = {
+        path.stem: path
+        for place in (project_directory(), Path.cwd())
+        for path in (place / "conf" / "judge").glob("*.yaml")
+    }
+    if name not in names:
+        raise ConfigError(f"--judge: there is no {name!r} in conf/judge{suggestion(name, names)}")
+    loaded = OmegaConf.merge(
+        OmegaConf.structured(JudgeConfig),
+        OmegaConf.load(names[name]),
+        {"options": OmegaConf.from_dotlist(list(assignments))},
+    )
+    judge = OmegaConf.to_object(loaded)
+    if not isinstance(judge, JudgeConfig):
+        raise ConfigError(f"{names[name]} is no judge: it needs name, function and options")
+    found = option_problems("judge", "judge", judge.function, judge.options, ())
+    if found:
+        raise ConfigError("; ".join(found))
+    return judge
+
+
+def model_and_method(conf: Path, model: str, method: str) -> CellConfig:
+    """Return a configuration with one choice of the groups model and peft, the rest as it is.
+
+    Raises:
+        ConfigError: no such choice, or a file that does not fit the schema.
+
+    """
+    chosen = {}
+    for group, name in (("model", model), ("peft", method)):
+        path = conf / group / f"{name}.yaml"
+        if not path.is_file():
+            names = [file.stem for file in (conf / group).glob("*.yaml")]
+            raise ConfigError(f"conf/{group} has no {name!r}{suggestion(name, names)}")
+        chosen[group] = OmegaConf.load(path)
+    merged = OmegaConf.merge(OmegaConf.structured(CellConfig), chosen)
+    parts: dict[str, Any] = {g: OmegaConf.to_object(getattr(merged, g)) for g in chosen}
+    return CellConfig(**parts)

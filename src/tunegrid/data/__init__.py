@@ -1,0 +1,1 @@
+"""Files to examples, examples to a mixture, a mixture to texts and ids."""

@@ -1,0 +1,202 @@
+"""Text becomes token ids and labels, with an exact border between prompt and answer.
+
+Owns: the border, the ids that open and close a text, what is trained, what is cut and what is
+rejected. Knows nothing of templates, files, models or tensors.
+
+The ids of a prompt are the same in training and in generation (`encode_prompts` makes both), and
+the answer is encoded on its own and appended, so an evaluation prompt is a prefix of the training
+ids for every tokenizer. A tokenizer like Llama's puts a space in front of whatever it encodes;
+the answer is therefore encoded behind an anchor whose ids are then removed, which is how the
+answer would look inside a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunegrid.config.errors import ConfigError
+
+NOT_TRAINED = -100
+"""The label of a token that is read but not trained; torch's cross entropy leaves it out."""
+
+_ANCHORS = (":", "\n", "。", "a", "0", "|")
+_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One training example as ids.
+
+    `labels[i]` is `ids[i]` where token i is trained and -100 elsewhere, not shifted; the first
+    label is always -100, because nothing stands before the first token to predict it from.
+    """
+
+    ids: list[int]
+    labels: list[int]
+    prompt_tokens: int
+    truncated: bool
+
+    @property
+    def trained_tokens(self) -> int:
+        """The number of tokens with a loss."""
+        return sum(label != NOT_TRAINED for label in self.labels)
+
+
+@dataclass(frozen=True)
+class TokenizedSet:
+    """A set of examples as ids, with what was lost on the way."""
+
+    examples: list[Encoded]
+    rejected_indices: list[int]
+    """Positions in the given texts whose prompt alone fills `max_length_tokens`."""
+    truncated_count: int
+    trained_tokens: int
+    tokens: int
+
+
+def encode_prompts(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Return the ids of each prompt, with what the tokenizer itself puts in front of a text.
+
+    That is the begin-of-sequence id for Llama and nothing for Bloom. An end-of-sequence id that
+    the tokenizer appends is left out: the text goes on.
+    """
+    if not texts:
+        return []
+    opening, closing = _frame(tokenizer)
+    return [[*opening, *ids, *closing] for ids in _plain(tokenizer, texts)]
+
+
+def encode_prompt(tokenizer: Any, text: str) -> list[int]:
+    """Return the ids of one prompt; see `encode_prompts`."""
+    return encode_prompts(tokenizer, [text])[0]
+
+
+def encode(
+    tokenizer: Any,
+    prompt_text: str,
+    answer_text: str,
+    *,
+    max_length_tokens: int,
+    train_on_prompt: bool = False,
+) -> Encoded | None:
+    """Return prompt + answer + end-of-sequence as ids and labels, or None when rejected.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers with an end-of-sequence token.
+        prompt_text: what is read.
+        answer_text: what is learned; begins with the separator between the two.
+        max_length_tokens: longer examples lose their end, the end-of-sequence id first.
+        train_on_prompt: whether the prompt's tokens have a loss as well.
+
+    Returns:
+        None when the prompt alone has `max_length_tokens` or more, so that no token of the
+        answer would be left.
+
+    """
+    result = encode_all(
+        tokenizer,
+        [(prompt_text, answer_text)],
+        max_length_tokens=max_length_tokens,
+        train_on_prompt=train_on_prompt,
+    )
+    return result.examples[0] if result.examples else None
+
+
+def encode_all(
+    tokenizer: Any,
+    texts: Sequence[tuple[str, str]],
+    *,
+    max_length_tokens: int,
+    train_on_prompt: bool = False,
+) -> TokenizedSet:
+    """Return the examples of (prompt, answer) texts as ids, in their order.
+
+    Raises:
+        ConfigError: the tokenizer has no end-of-sequence token.
+
+    """
+    if tokenizer.eos_token_id is None:
+        raise ConfigError(
+            f"the tokenizer {tokenizer.name_or_path!r} has no end-of-sequence token, without which "
+            "a base never learns to end an answer; set `eos_token` in its tokenizer_config.json"
+        )
+    examples: list[Encoded] = []
+    rejected: list[int] = []
+    for start in range(0, len(texts), _BATCH):
+        batch = texts[start : start + _BATCH]
+        prompts = encode_prompts(tokenizer, [prompt for prompt, _ in batch])
+        answers = _encode_answers(tokenizer, [answer for _, answer in batch])
+        for offset, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+            if len(prompt) >= max_length_tokens:
+                rejected.append(start + offset)
+                continue
+            whole = [*answer, tokenizer.eos_token_id]
+            examples.append(_join(prompt, whole, max_length_tokens, train_on_prompt))
+    return TokenizedSet(
+        examples=examples,
+        rejected_indices=rejected,
+        truncated_count=sum(example.truncated for example in examples),
+        trained_tokens=sum(example.trained_tokens for example in examples),
+        tokens=sum(len(example.ids) for example in examples),
+    )
+
+
+def _join(
+    prompt: list[int], answer: list[int], max_length_tokens: int, train_on_prompt: bool
+) -> Encoded:
+    """Return the example of a prompt's and an answer's ids, cut at the end when too long."""
+    whole = [*prompt, *answer]
+    ids = whole[:max_length_tokens]
+    untrained = 0 if train_on_prompt else len(prompt)
+    # Nothing stands before the first token to predict it from, so it never has a loss.
+    untrained = max(untrained, 1)
+    labels = [NOT_TRAINED] * untrained + ids[untrained:]
+    return Encoded(ids, labels, prompt_tokens=len(prompt), truncated=len(ids) < len(whole))
+
+
+def _plain(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Return the ids of each text without any opening or closing id."""
+    return tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+
+
+def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Return the ids the tokenizer puts before and after a text, without end-of-sequence after."""
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    framed = tokenizer("a")["input_ids"]
+    for start in range(len(framed) - len(plain) + 1):
+        if framed[start : start + len(plain)] == plain:
+            closing = framed[start + len(plain) :]
+            return framed[:start], [token for token in closing if token != tokenizer.eos_token_id]
+    raise ConfigError(
+        f"the tokenizer {tokenizer.name_or_path!r} encodes a text differently when it frames it "
+        f"({plain} inside {framed}), so the border between prompt and answer cannot be found; "
+        "use a fast tokenizer"
+    )
+
+
+def _encode_answers(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Return the ids of each text as they are in the middle of a text.
+
+    A byte-pair or unigram encoding whose border behind the anchor survived had no merge across
+    it, so what follows is the encoding of the text itself. Where a merge did cross the border
+    (the text begins with the anchor's own character), the next anchor is taken.
+    """
+    found: list[list[int] | None] = [[] if text == "" else None for text in texts]
+    for anchor in _ANCHORS:
+        missing = [index for index, ids in enumerate(found) if ids is None]
+        if not missing:
+            break
+        head = _plain(tokenizer, [anchor])[0]
+        behind = _plain(tokenizer, [anchor + texts[index] for index in missing])
+        for index, whole in zip(missing, behind, strict=True):
+            if whole[: len(head)] == head:
+                found[index] = whole[len(head) :]
+    for text, ids in zip(texts, found, strict=True):
+        if ids is None:
+            raise ConfigError(
+                f"the tokenizer {tokenizer.name_or_path!r} cannot encode an answer on its own "
+                f"(every one of {_ANCHORS} merges with {text[:40]!r}); use a fast tokenizer"
+            )
+    return [ids for ids in found if ids is not None]

@@ -1,0 +1,1 @@
+"""Text to numbers: benchmarks, judges, statistics. Knows no cell and no run directory."""

@@ -1,0 +1,1 @@
+"""Answers that other programs made, read into the form of our own."""

@@ -1,0 +1,183 @@
+"""What a cell's child process does: run the pipeline, stop when asked, say how it ended.
+
+Owns: signals inside the child and the exit codes. torch is loaded by what it calls.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from tunegrid.cells.identity import Cell
+from tunegrid.config.choices import Stage
+from tunegrid.config.errors import (
+    ConfigError,
+    Incomplete,
+    Stopped,
+    StoreError,
+    TunegridError,
+    all_problems,
+    by_problem,
+)
+from tunegrid.launch import exits
+from tunegrid.launch.stop import StopRequest
+from tunegrid.store.lock import Held, Lock
+from tunegrid.store.run_directory import RunDirectory
+from tunegrid.store.run_files import CELL, LOCK
+from tunegrid.store.run_files import FAILED as FAILED_FILE
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of the machine a cell may take: the slot-th of so many equal ones."""
+
+    slot: int = 0
+    of: int = 1
+
+
+def run_cell(sender: Connection, cell: Cell, share: Share = Share()) -> None:
+    """Run a cell to its end; the exit code says how it ended, `sender` why.
+
+    Exit codes: 0 done, 1 failed, 2 refused by a check, 3 another process works on it, 4 a judge
+    left items without a score, 130 stopped when asked.
+    """
+
+    def action(stop: StopRequest) -> None:
+        from tunegrid.launch import resources
+        from tunegrid.launch.distributed import cell as distributed
+
+        resources.take_share(cell.config, share.slot, share.of)
+        if cell.config.stage is Stage.probe:
+            _probe(cell, stop)
+        else:
+            distributed.run(cell, stop)
+
+    _end(sender, action, cell.directory / FAILED_FILE)
+
+
+def _probe(cell: Cell, stop: StopRequest) -> None:
+    """Measure a few steps of a cell; see `tunegrid.plan.probe`."""
+    from tunegrid.cells import pipeline
+    from tunegrid.cells.loaded_models import Models
+    from tunegrid.cells.stages.train import mixture_of
+    from tunegrid.plan import probe
+
+    pipeline.prepare(cell.config)
+    probe.probe(cell, Models(cell, RunDirectory(cell.directory)), mixture_of, stop)
+
+
+def run_together(sender: Connection, cells: Sequence[Cell]) -> None:
+    """Predict and score for finished cells of which some share a base; ends as `run_cell` does."""
+
+    def action(stop: StopRequest) -> None:
+        from tunegrid.cells import libraries, shared_base
+
+        libraries.prepare_process(cells[0].config)
+        shared_base.run_together(cells, stop)
+
+    _end(sender, action, Path(cells[0].config.runtime.results) / "runs")
+
+
+def _end(sender: Connection, action: Callable[[StopRequest], None], where: Path) -> None:
+    """Run an action and end the process with the code that says how; `where` tracebacks are."""
+    # A group of its own: Ctrl-C in a terminal reaches the parent alone, which passes it on once.
+    os.setpgid(0, 0)
+    stop = StopRequest()
+    stop.listen()
+    code = exits.DONE
+    try:
+        action(stop)
+    except Stopped:
+        code = exits.INTERRUPTED
+    except Held as error:
+        code = exits.HELD
+        sender.send(str(error))
+    except ConfigError as error:
+        code = exits.REFUSED
+        sender.send(f"ConfigError: {error}")
+    except Incomplete as error:
+        code = exits.INCOMPLETE
+        sender.send(f"StageError: {error}")
+    except TunegridError as error:
+        code = exits.FAILED
+        sender.send(f"{type(error).__name__}: {error}")
+    except MemoryError as error:
+        code = exits.FAILED
+        reason = str(error) or "the process could not get what it asked for"
+        sender.send(f"out of memory: {reason} (runtime.memory_limit_gb, or the machine's own)")
+    except Exception as error:
+        code = exits.FAILED
+        hint = f"\nThe traceback is in {where}" if os.path.exists(where) else ""
+        sender.send(f"{type(error).__name__}: {error}{hint}")
+    sender.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads of libraries may still run; everything the cell made is on the disk.
+    os._exit(code)
+
+
+def check_architectures(sender: Connection, cells: list[Cell]) -> None:
+    """Check many cells on the meta device; exit code 0 or 2, the problems through `sender`.
+
+    Cells that differ in nothing the architecture sees are checked once.
+    """
+    os.setpgid(0, 0)
+    from tunegrid.cells import libraries, preflight
+
+    libraries.quieten_libraries()
+    known: dict[str, list[str]] = {}
+    refused: list[tuple[str, str]] = []
+    for cell in cells:
+        seen = preflight.architecture_key(cell.config)
+        if seen not in known:
+            try:
+                known[seen] = preflight.architecture_problems(cell.config)
+            except Exception as error:
+                known[seen] = [f"{type(error).__name__}: {error}"]
+        refused += [(cell.train_id, problem) for problem in known[seen]]
+    if refused:
+        heading = "cells cannot be run; nothing was started"
+        sender.send(all_problems(heading, by_problem(refused)))
+    sender.close()
+    os._exit(exits.REFUSED if refused else exits.DONE)
+
+
+def note_death(cell: Cell, code: int) -> str:
+    """Write failed.json for a child that ended without saying why; return the reason.
+
+    Args:
+        cell: what it ran.
+        code: its exit code, below 0 for the signal that ended it.
+    """
+    if code < 0:
+        name = signal.Signals(-code).name
+        reason = f"{cell.train_id} was ended by {name}"
+    else:
+        reason = f"{cell.train_id} ended with exit code {code} and no message"
+    if code == -signal.SIGKILL:
+        reason += (
+            ", which is how a system short of memory ends a process: "
+            "lower runtime.micro_batch_tokens or choose quantization=int8 or nf4"
+        )
+    note_failure(cell, reason)
+    return reason
+
+
+def note_failure(cell: Cell, reason: str) -> None:
+    """Write failed.json on behalf of a process that died, under the lock it left behind."""
+    run = RunDirectory(cell.directory)
+    try:
+        run.create()
+        with Lock(run.path / LOCK):
+            if not run.has(CELL):
+                # Without it no table would know of the run.
+                run.write(CELL, cell.record())
+            run.write(FAILED_FILE, {"stage": "unknown", "error": reason, "traceback": ""})
+    except StoreError:
+        # Another launch has the cell already, or the disk is full: the reason is still shown.
+        return

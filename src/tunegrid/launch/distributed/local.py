@@ -1,0 +1,220 @@
+"""The processes of one cell on this machine: starting them, and why one of them died.
+
+Owns: the processes that a cell's own process starts when neither torchrun nor srun did, their
+signals and their end. Part of the edge; torch is loaded by what it calls. What each of them does
+is given by `tunegrid.launch.distributed.cell`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from multiprocessing import connection as connections
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+from typing import NoReturn
+
+from tunegrid.cells.identity import Cell
+from tunegrid.config.errors import StageError, Stopped, StoreError, TunegridError
+from tunegrid.launch import exits
+from tunegrid.launch.stop import StopRequest
+from tunegrid.store import run_files
+from tunegrid.store.lock import Lock
+from tunegrid.store.run_directory import RunDirectory
+from tunegrid.training.process_group import Place
+
+GRACE_SECONDS = 15.0
+"""How long the others may take to end by themselves once one process has failed."""
+Part = Callable[[Cell, Place, Callable[[], bool]], None]
+
+
+class Team:
+    """The processes of one cell on this machine, started by the cell's own process.
+
+    They are forked before that process has computed anything, so that torch is imported already
+    and neither threads nor a GPU's context are inherited.
+    """
+
+    def __init__(self, cell: Cell, stop: StopRequest, part: Part) -> None:
+        self._cell = cell
+        self._stop = stop
+        self._part = part
+        self._members: list[ForkProcess] = []
+        self._receivers: list[Connection] = []
+        self._failed: list[int] = []
+        """The ranks of processes that failed, the first one first."""
+
+    def run(self) -> None:
+        """Start the processes and wait for them.
+
+        Raises:
+            StageError: a process died, or what a stage raised.
+            ConfigError: the cell is refused.
+            Stopped: the wish to stop has arrived.
+        """
+        directory = Path(tempfile.mkdtemp(prefix="tunegrid-"))
+        try:
+            with self._stopped_at_once_when_asked_twice():
+                self._start(f"file://{directory}/rendezvous")
+                self._watch()
+        finally:
+            for member in self._members:
+                member.kill()
+                member.join()
+            shutil.rmtree(directory, ignore_errors=True)
+        self._conclude()
+
+    def _start(self, rendezvous: str) -> None:
+        context = multiprocessing.get_context("fork")
+        count = self._cell.config.runtime.gpus_per_cell
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for rank in range(count):
+            receiver, sender = context.Pipe(duplex=False)
+            place = Place(rank, rank, count, rendezvous)
+            member = context.Process(
+                target=_be_member, args=(sender, self._cell, place, self._part)
+            )
+            member.start()
+            sender.close()
+            self._members.append(member)
+            self._receivers.append(receiver)
+
+    def _watch(self) -> None:
+        """Wait for the process that leads; give up on it when another one dies in training."""
+        leader = self._members[0]
+        told, deadline = False, None
+        while leader.is_alive():
+            alive = [member.sentinel for member in self._members if member.is_alive()]
+            connections.wait(alive, timeout=0.2)
+            self._note_failed()
+            if self._stop() and not told and leader.pid is not None:
+                told = True
+                os.kill(leader.pid, signal.SIGINT)
+            is_trained = RunDirectory(self._cell.directory).has(run_files.TRAINED)
+            if self._failed and deadline is None and not is_trained:
+                deadline = monotonic() + GRACE_SECONDS
+            if deadline is not None and monotonic() > deadline:
+                return
+        for member in self._members[1:]:
+            # They ended with the training, or wait for one that will not come.
+            member.join(GRACE_SECONDS if leader.exitcode == exits.DONE else 0)
+
+    def _note_failed(self) -> None:
+        """Note which processes failed; of several at once a killed one is the cause."""
+        harmless = (None, exits.DONE, exits.INTERRUPTED)
+        codes = [member.exitcode for member in self._members]
+        new = [r for r, code in enumerate(codes) if code not in harmless and r not in self._failed]
+        self._failed += sorted(new, key=lambda rank: (codes[rank] or 0) >= 0)
+
+    @contextlib.contextmanager
+    def _stopped_at_once_when_asked_twice(self) -> Iterator[None]:
+        def handle(number: int, frame: FrameType | None) -> None:
+            if self._stop():
+                for member in self._members:
+                    member.kill()
+                os._exit(exits.INTERRUPTED)
+            self._stop.asked = True
+
+        previous = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _conclude(self) -> None:
+        """Raise why the process that leads did not come to the cell's end, if it did not.
+
+        An error of ours in that process says what is wrong. Any other may only say that it lost a
+        process that died; then what the first one to fail said counts.
+        """
+        leader = self._members[0].exitcode
+        if leader == exits.DONE:
+            return
+        if leader == exits.INTERRUPTED:
+            raise Stopped
+        said = self._error(0)
+        if said is not None and not isinstance(said, _Unexpected):
+            raise said
+        first = self._failed[0] if self._failed else 0
+        if first == 0 and said is not None:
+            raise said
+        cause = self._error(first) or self._ended(first)
+        self._note(cause)
+        raise cause
+
+    def _note(self, cause: TunegridError) -> None:
+        """Write failed.json, under the lock that the process that led has left behind."""
+        run = RunDirectory(self._cell.directory)
+        trace = "\n".join(getattr(cause, "__notes__", []))
+        # Where another launch has the cell already, or the disk is full, the cause is still shown.
+        with contextlib.suppress(StoreError):
+            run.create()
+            with Lock(run.path / run_files.LOCK):
+                run.write(
+                    run_files.FAILED, {"stage": "train", "error": str(cause), "traceback": trace}
+                )
+
+    def _error(self, rank: int) -> TunegridError | None:
+        """Return what a process said last, or None when it could say nothing."""
+        try:
+            said = self._receivers[rank].recv() if self._receivers[rank].poll() else None
+        except (EOFError, OSError):
+            return None
+        return said if isinstance(said, TunegridError) else None
+
+    def _ended(self, rank: int) -> StageError:
+        code = self._members[rank].exitcode or 0
+        count = len(self._members)
+        how = f"ended with exit code {code}"
+        if code < 0:
+            how = f"was ended by {signal.Signals(-code).name}"
+        if code == -signal.SIGKILL:
+            how += (
+                ", which is how a system short of memory ends a process: lower "
+                "runtime.micro_batch_tokens or choose quantization=int8 or nf4"
+            )
+        return StageError(f"process {rank} of the {count} that train the cell {how}")
+
+
+class _Unexpected(StageError):
+    """An error that is none of ours, with its traceback."""
+
+
+def _be_member(sender: Connection, cell: Cell, place: Place, part: Part) -> NoReturn:
+    """Do one process' part and end the process; `sender` takes the error there was."""
+    stop = StopRequest()
+    if place.rank == 0:
+        stop.listen()
+    else:
+        # The process that leads says when to stop; killing is what ends the others sooner.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    code = exits.DONE
+    try:
+        part(cell, place, stop)
+    except Stopped:
+        code = exits.INTERRUPTED
+    except TunegridError as error:
+        code = exits.FAILED
+        sender.send(error)
+    except BaseException as error:
+        code = exits.FAILED
+        said = _Unexpected(f"process {place.rank}: {type(error).__name__}: {error}")
+        said.add_note(traceback.format_exc())
+        sender.send(said)
+    sender.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,1 @@
+"""Tensors: loading, attaching a method, generating, likelihoods."""

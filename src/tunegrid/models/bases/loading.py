@@ -1,0 +1,158 @@
+"""A base from its files: tokenizer and weights, with the precision and the kernel asked for.
+
+Owns: how files become a model. Knows nothing of methods, training or prompts.
+
+Code that comes with a base is never run (`trust_remote_code` is never given). Weights in
+safetensors are preferred; a base of 2023 that has nothing but pickled `.bin` files is read by
+torch with `weights_only`, which accepts tensors and nothing that could run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tunegrid.config.choices import Attention, Device
+from tunegrid.config.errors import ConfigError
+from tunegrid.config.schema import ModelConfig, QuantizationConfig
+from tunegrid.models import dtypes
+from tunegrid.models.bases import devices
+from tunegrid.models.quantization import bitsandbytes_config, check, make_ready
+from tunegrid.store.inputs import locate
+
+
+def load_tokenizer(model: ModelConfig, root: Path) -> Any:
+    """Return the base's fast tokenizer, which has a padding token afterwards.
+
+    A tokenizer without one pads with end-of-sequence, or with the unknown token: padding is
+    masked and never trained, so the choice changes no number and the embeddings keep their size.
+
+    Raises:
+        ConfigError: no tokenizer there, or one with neither of the two tokens.
+
+    """
+    from transformers import AutoTokenizer
+
+    path = locate.locate(model, root)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=model.revision)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"model.path {model.path!r}: no tokenizer can be read from {path!r} ({error}); "
+            "it needs tokenizer.json, or the files its tokenizer_config.json names"
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if tokenizer.pad_token_id is None:
+        raise ConfigError(
+            f"model.path {model.path!r}: the tokenizer has no padding, end-of-sequence or unknown "
+            "token; name one in its tokenizer_config.json"
+        )
+    return tokenizer
+
+
+def load_config(model: ModelConfig, root: Path) -> Any:
+    """Return the base's transformers config, of the architecture `model` promises.
+
+    Raises:
+        ConfigError: no config.json, an architecture transformers does not know or that is no
+            causal language model, or another one than `model.architecture`.
+
+    """
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    path = locate.locate(model, root)
+    try:
+        config = AutoConfig.from_pretrained(path, revision=model.revision)
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"model.path {model.path!r}: no usable config.json in {path!r} ({error}); "
+            "it must name a `model_type` that transformers knows"
+        ) from error
+    if config.model_type != model.architecture:
+        raise ConfigError(
+            f"model.architecture is {model.architecture!r}, but config.json in {path!r} says "
+            f"model_type {config.model_type!r}; set model.architecture to that, or correct the path"
+        )
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ConfigError(
+            f"model.path {model.path!r}: {config.model_type!r} is not a causal language model; "
+            "only bases that continue a text can be tuned on instructions"
+        )
+    return config
+
+
+def model_class(config: Any) -> Any:
+    """Return the class that transformers builds from a causal language model's config."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    found = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    return found[0] if isinstance(found, list | tuple) else found
+
+
+def load(
+    model: ModelConfig,
+    quantization: QuantizationConfig,
+    *,
+    root: Path,
+    device: Device = Device.auto,
+    attention: Attention = Attention.auto,
+) -> tuple[Any, Any]:
+    """Return the base and its tokenizer, in evaluation mode and without a cache of keys.
+
+    Args:
+        model: which base.
+        quantization: how its weights are held.
+        root: what a relative `model.path` is relative to.
+        device: where it is put.
+        attention: its attention kernel.
+
+    Raises:
+        ConfigError: a setting that cannot be met, or weight files that lack some of the
+            architecture's weights.
+
+    """
+    config = load_config(model, root)
+    tokenizer = load_tokenizer(model, root)
+    place = devices.torch_device(device)
+    check(quantization, place)
+    dtype = dtypes.torch_dtype(quantization.dtype)
+    kernel = devices.attention_kernel(attention, model_class(config), place, dtype)
+    make_ready(quantization, place)
+    settings = bitsandbytes_config(quantization)
+    options = {} if settings is None else {"quantization_config": settings}
+    path = locate.locate(model, root)
+    try:
+        base, report = model_class(config).from_pretrained(
+            path,
+            config=config,
+            revision=model.revision,
+            dtype=dtype,
+            attn_implementation=kernel,
+            device_map={"": place},
+            output_loading_info=True,
+            **options,
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"model.path {model.path!r}: no weights can be read from {path!r} ({error}); "
+            "it needs model.safetensors, or shards with their index"
+        ) from error
+    _refuse_gaps(model, report)
+    base.config.use_cache = False
+    base.eval()
+    return base, tokenizer
+
+
+def _refuse_gaps(model: ModelConfig, report: Any) -> None:
+    """Raise when weights were missing: transformers would have made them up at random."""
+    missing = sorted(report["missing_keys"])
+    misshapen = sorted(str(entry) for entry in report["mismatched_keys"])
+    if missing or misshapen:
+        raise ConfigError(
+            f"model.path {model.path!r}: the weight files do not fit config.json; missing: "
+            f"{', '.join(missing[:5]) or 'none'}, of another shape: "
+            f"{', '.join(misshapen[:5]) or 'none'} ({len(missing)} and {len(misshapen)} in all); "
+            "they would be filled with random numbers; download the base again"
+        )

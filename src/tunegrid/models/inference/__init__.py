@@ -1,0 +1,1 @@
+"""What a loaded model answers: generated text and likelihoods of choices."""

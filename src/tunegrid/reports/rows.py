@@ -1,0 +1,156 @@
+"""Run directories to tidy rows: one measurement a row, one run a row.
+
+Owns: the columns of metrics.csv and runs.csv. Knows nothing of how a number came about.
+A missing cell is a missing row: nothing is filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tunegrid.cells.labels import words
+from tunegrid.cells.state import status
+from tunegrid.config.errors import StoreError
+from tunegrid.store import json_files, run_files
+from tunegrid.store.run_directory import RunDirectory
+
+METRIC_COLUMNS = (
+    "train_id", "base", "method", "data", "prompt", "quantization", "seed",
+    "answered_in", "benchmark", "version", "protocol", "category", "metric", "value",
+    "standard_error", "items", "unscored", "judge", "incomplete", "suspect", "score_id", "kind",
+)  # fmt: skip
+
+RUN_COLUMNS = (
+    "train_id", "kind", "status", "suspect", "base", "method", "data", "prompt", "quantization",
+    "train", "seed", "trainable_parameters", "total_parameters", "examples", "trained_tokens",
+    "truncated", "steps", "seconds", "tokens_per_second", "peak_memory_bytes", "first_loss",
+    "final_loss", "hardware", "commit", "error",
+)  # fmt: skip
+
+
+def readable(
+    runs: Iterable[RunDirectory],
+) -> tuple[list[RunDirectory], list[tuple[RunDirectory, str]]]:
+    """Return the runs whose files can be read, and the others with what is wrong with them.
+
+    A damaged run is named and left out; it does not keep the others from their tables.
+    """
+    good, broken = [], []
+    for run in runs:
+        try:
+            metric_rows([run])
+            run_rows([run])
+        except (StoreError, KeyError, TypeError, AttributeError) as error:
+            what = str(error) if isinstance(error, StoreError) else f"a file lacks {error}"
+            broken.append((run, what))
+        else:
+            good.append(run)
+    return good, broken
+
+
+def metric_rows(runs: Iterable[RunDirectory]) -> list[dict[str, Any]]:
+    """Return one row per measurement of every scored benchmark, with `METRIC_COLUMNS`."""
+    rows = []
+    for run in runs:
+        labels = words(run)
+        doubts = "; ".join(suspects(run))
+        for summary in score_summaries(run):
+            for measurement in summary["measurements"]:
+                rows.append(
+                    _only(
+                        METRIC_COLUMNS,
+                        {"protocol": "generation", "incomplete": False, "answered_in": ""}
+                        | labels
+                        | summary
+                        | measurement
+                        | {"suspect": doubts},
+                    )
+                )
+    return rows
+
+
+def run_rows(runs: Iterable[RunDirectory]) -> list[dict[str, Any]]:
+    """Return one row per run, finished or not, with `RUN_COLUMNS`."""
+    return [_run_row(run) for run in runs]
+
+
+def score_summaries(run: RunDirectory) -> list[dict[str, Any]]:
+    """Return the summaries of every scoring of a run in the order of their names."""
+    paths = sorted((run.path / run_files.SCORES).glob("*.json"))
+    return [json_files.read_json(path) for path in paths]
+
+
+def _run_row(run: RunDirectory) -> dict[str, Any]:
+    report = _read_if_there(run, run_files.TRAINED)
+    provenance = _read_if_there(run, run_files.PROVENANCE)
+    failure = _read_if_there(run, run_files.FAILED)
+    unscored = [summary for summary in score_summaries(run) if summary.get("incomplete")]
+    hardware = provenance.get("hardware", {})
+    facts = {
+        "status": status(run),
+        "suspect": "; ".join(suspects(run)),
+        "examples": report.get("examples"),
+        "first_loss": report.get("first_tenth_loss"),
+        "final_loss": report.get("last_tenth_loss"),
+        "hardware": ", ".join([*hardware.get("graphics", []), hardware.get("processor") or ""]),
+        "commit": provenance.get("commit", {}).get("revision"),
+        "error": str(failure.get("error") or "").splitlines()[0]
+        if failure.get("error")
+        else "; ".join(_incomplete(summary) for summary in unscored) or None,
+    }
+    return _only(RUN_COLUMNS, report | words(run) | facts)
+
+
+def _incomplete(summary: dict[str, Any]) -> str:
+    count = sum(summary["problems"].values())
+    return f"{summary['benchmark']}: {count} items without a score by {summary['judge']}"
+
+
+def suspects(run: RunDirectory) -> list[str]:
+    """Return why the cell is not to be trusted (rule 5), empty when nothing speaks against it."""
+    reasons = list(_read_if_there(run, run_files.TRAINED).get("suspect", []))
+    for summary in score_summaries(run):
+        own = list(summary.get("suspect", []))
+        if _equals_base(run, summary):
+            own.append("every answer equals the untuned base's: the adapter has no effect")
+        reasons += [f"{summary['benchmark']}: {reason}" for reason in own]
+    # A run that was asked the same in several ways may have the same said of each.
+    return list(dict.fromkeys(reasons))
+
+
+def _equals_base(run: RunDirectory, summary: dict[str, Any]) -> bool:
+    """Return whether every answer is the untuned base's, as far as that base was ever asked.
+
+    Looked up when rows are made: the base may be run after the cell.
+    """
+    base = summary.get("base_prediction")
+    own = run.path / run_files.PREDICTIONS / f"{summary.get('prediction_id')}.jsonl"
+    theirs = run.path.parent / base if base else None
+    if theirs is None or not theirs.exists() or not own.exists():
+        return False
+
+    def said(path: Path) -> list[Any]:
+        records = json_files.read_json_lines(path)
+        return [record.get("text", record.get("likelihoods")) for record in records]
+
+    return said(own) == said(theirs)
+
+
+def _read_if_there(run: RunDirectory, name: str) -> dict[str, Any]:
+    return run.read(name) if run.has(name) else {}
+
+
+def _only(columns: tuple[str, ...], values: dict[str, Any]) -> dict[str, Any]:
+    return {column: values.get(column) for column in columns}
+
+
+def write_csv(rows: list[dict[str, Any]], columns: tuple[str, ...], path: Path) -> None:
+    """Write rows as CSV, atomically; None is an empty cell."""
+    import pandas as pd
+
+    frame = pd.DataFrame(rows, columns=list(columns))
+    # Whole numbers with gaps would become 12.0 in a float column.
+    frame = frame.convert_dtypes()
+    json_files.write_text(path, frame.to_csv(index=False, lineterminator="\n"))

@@ -1,0 +1,1 @@
+"""The disk: run directories, locks, provenance, and finding and fetching inputs."""

@@ -1,0 +1,146 @@
+"""The layout of a run directory and the only code that writes into one.
+
+Owns: file names, atomic writes, reading back. Knows nothing of models, benchmarks or configs.
+
+A stage is done if and only if its last file exists: each file is written as `<name>.tmp`, flushed
+to the disk and renamed, so a reader sees a whole file or none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tunegrid.config.errors import StoreError
+from tunegrid.store.json_files import disk_errors, json_line, read_json, read_json_lines, write_text
+from tunegrid.store.run_files import ADAPTER, CELL, CHECKPOINTS, RESULTS
+
+FORMAT = 1
+"""Of cell.json and of what it names; a version refuses to write into a newer one's runs."""
+
+
+class RunDirectory:
+    """One cell's directory: `results/runs/<train_id>/`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where training keeps what it can be continued from."""
+        return self.path / CHECKPOINTS
+
+    @property
+    def adapter(self) -> Path:
+        """Where the trained weights are exported."""
+        return self.path / ADAPTER
+
+    def create(self) -> None:
+        """Make the directory.
+
+        Raises:
+            StoreError: it cannot be made or written.
+        """
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / f".writable.{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+
+    def has(self, name: str) -> bool:
+        """Return whether the file `name` is there, which means its stage is done."""
+        return (self.path / name).exists()
+
+    def read(self, name: str) -> Any:
+        """Return the content of the JSON file `name`.
+
+        Raises:
+            StoreError: it is missing or no JSON.
+        """
+        return read_json(self.path / name)
+
+    def write(self, name: str, value: Any) -> None:
+        """Write `value` as the JSON file `name`, atomically."""
+        write_text(self.path / name, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+    def write_lines(self, name: str, records: Iterable[Any]) -> None:
+        """Write one JSON line per record as `name`, atomically."""
+        write_text(self.path / name, "".join(json_line(record) for record in records))
+
+    def read_lines(self, name: str) -> list[Any]:
+        """Return the records of a JSON lines file; a missing file has none.
+
+        A last line cut off by a kill is left out: its record was never finished.
+        """
+        return list(read_json_lines(self.path / name))
+
+    def append_line(self, name: str, record: Any) -> None:
+        """Append one record to `name`; the directory has one writer, who holds its lock."""
+        path = self.path / name
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json_line(record))
+
+    def drop_lines_after(self, name: str, key: str, last: int) -> None:
+        """Keep of `name` the records whose `key` is at most `last` (what a checkpoint knows)."""
+        if self.has(name):
+            self.write_lines(name, [r for r in self.read_lines(name) if r[key] <= last])
+
+    def remove(self, name: str) -> None:
+        """Remove a file or directory of the run; nothing happens when it is not there."""
+        path = self.path / name
+        with disk_errors(path):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def replaced_directory(self, name: str) -> Iterator[Path]:
+        """Give a fresh directory that becomes `name` when the block ends without an error."""
+        final, temporary = self.path / name, self.path / f"{name}.tmp"
+        with disk_errors(final):
+            for leftover in (temporary, final):
+                if leftover.exists():
+                    shutil.rmtree(leftover)
+            temporary.mkdir(parents=True)
+            yield temporary
+            os.replace(temporary, final)
+
+
+def finished_scores(run: RunDirectory) -> list[str] | None:
+    """Return the scores the last command asked for, or None when it did not end."""
+    try:
+        scores = run.read(RESULTS)["scores"] if run.has(RESULTS) else None
+    except (StoreError, KeyError, TypeError):
+        return None
+    return scores if isinstance(scores, list) else None
+
+
+def newer_format(run: RunDirectory) -> str | None:
+    """Return why a run cannot be continued: a newer version of this program wrote it; else None."""
+    try:
+        written = run.read(CELL).get("format", 0) if run.has(CELL) else 0
+    except (StoreError, AttributeError):
+        return None
+    if not isinstance(written, int) or written <= FORMAT:
+        return None
+    return (
+        f"{run.path / CELL} has format {written}, and this version writes {FORMAT}: a newer "
+        "tunegrid made it. Update this one, or choose another place with "
+        "runtime.results=<directory>; the run is untouched"
+    )
+
+
+def finished_runs(results: Path) -> list[RunDirectory]:
+    """Return the run directories under `results` in the order of their names."""
+    runs = results / "runs"
+    if not runs.is_dir():
+        return []
+    return [RunDirectory(path.parent) for path in sorted(runs.glob(f"*/{CELL}"))]

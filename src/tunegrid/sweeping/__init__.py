@@ -1,1 +1,0 @@
-"""Sweeps: from the words of a sweep file and a command line to checked cells."""

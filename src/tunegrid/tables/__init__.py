@@ -1,1 +1,0 @@
-"""Finished cells to rows, and rows to what a person reads. Reads run directories, writes none."""

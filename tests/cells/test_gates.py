@@ -1,0 +1,47 @@
+"""Finished is not fine: what makes a cell suspect."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tunegrid.cells import gates
+
+
+def training(**changes: float) -> list[str]:
+    report = {"first_tenth_loss": 3.0, "last_tenth_loss": 1.0, "trained_tokens": 10}
+    return gates.training_reasons(report | changes)
+
+
+def test_a_sound_training_has_no_reasons() -> None:
+    assert training() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"last_tenth_loss": 3.0}, "did not fall"),
+        ({"last_tenth_loss": math.nan}, "not finite"),
+        ({"trained_tokens": 0}, "no token was trained"),
+    ],
+)
+def test_an_unsound_training_is_said(change: dict[str, float], expected: str) -> None:
+    (reason,) = training(**change)
+    assert expected in reason
+
+
+def test_answers() -> None:
+    sound = [f"answer {number}" for number in range(20)]
+    assert gates.answer_reasons(sound) == []
+    assert "20 of 20 answers are 'A'" in gates.answer_reasons(["A"] * 20)[0]
+    assert "5 of 20 answers are empty" in gates.answer_reasons(sound[:15] + [" "] * 5)[0]
+
+
+def test_few_answers_say_nothing() -> None:
+    assert gates.answer_reasons(["A"] * 9) == []
+
+
+def test_unparsed_answers() -> None:
+    assert gates.score_reasons(4, 20) == []
+    assert gates.score_reasons(5, 20) == ["5 of 20 answers could not be read"]

@@ -1,0 +1,62 @@
+"""The bases of the study's tables, counted from the numbers in their YAML, without weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tunegrid.config.project import project_directory
+from tunegrid.config.schema import ModelConfig, PeftConfig
+from tunegrid.plan.architecture import counted
+
+CONF = project_directory() / "conf"
+
+# Parameters of the base, and of the study's LoRA (rank 32 on the attention input): rank times the
+# inputs and outputs of each projection, in every layer.
+BASES = {
+    "bloom_7b1": (7_069_016_064, 30 * 32 * (4096 + 3 * 4096)),
+    "bloomz_7b1": (7_069_016_064, 30 * 32 * (4096 + 3 * 4096)),
+    "bloomz_7b1_mt": (7_069_016_064, 30 * 32 * (4096 + 3 * 4096)),
+    "llama_7b": (6_738_415_616, 32 * 2 * 32 * (4096 + 4096)),
+    "vicuna_7b": (6_738_415_616, 32 * 2 * 32 * (4096 + 4096)),
+    "llama_voc": (6_738_415_616 + 2 * 17_953 * 4096, 32 * 2 * 32 * (4096 + 4096)),
+    "llama_voc_pre": (6_738_415_616 + 2 * 17_953 * 4096, 32 * 2 * 32 * (4096 + 4096)),
+    "llama_voc_pre_l": (6_738_415_616 + 2 * 17_953 * 4096, 32 * 2 * 32 * (4096 + 4096)),
+    "moss_base": (16_717_980_160, 34 * 32 * (6144 + 3 * 6144)),
+    "moss_sft": (16_717_980_160, 34 * 32 * (6144 + 3 * 6144)),
+    "chatglm_6b": (6_173_294_592, 28 * 32 * (4096 + 3 * 4096)),
+}
+
+
+def settings(group: str, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((CONF / group / f"{name}.yaml").read_text("utf-8"))
+    return content
+
+
+def test_every_base_that_states_its_numbers_is_counted() -> None:
+    stated = {
+        path.stem
+        for path in (CONF / "model").glob("*.yaml")
+        if "architecture_config" in settings("model", path.stem)
+    }
+    assert stated == set(BASES)
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_a_base_and_its_lora_have_exactly_these_parameters(name: str) -> None:
+    base = settings("model", name)
+    lora = settings("peft", "lora")
+    lora["options"]["target_modules"] = base["attention_modules"]
+    numbers = counted(ModelConfig(**base), PeftConfig(**lora))
+    assert (numbers["base"], numbers["trainable"]) == BASES[name]
+    assert numbers["source"] == "model.architecture_config"
+
+
+@pytest.mark.parametrize("name", [name for name in BASES if not name.startswith("llama_voc")])
+def test_the_stated_download_is_its_weights_in_16_bit(name: str) -> None:
+    stated = settings("model", name)["download_bytes"]
+    # ChatGLM's files hold its head, equal to the embedding, once more: 0.53 of 6.17 billion.
+    head = 4096 * 130_528 if name == "chatglm_6b" else 0
+    assert stated == pytest.approx(2 * (BASES[name][0] + head), rel=1e-3)
