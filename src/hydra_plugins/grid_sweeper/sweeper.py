@@ -80,12 +80,16 @@ class GridSweeper(Sweeper):
         """
         loader = self.hydra_context.config_loader
         words = expanded(
-            sweep_of(self.config), arguments, loader, places_of(self.config), project() / "conf"
+            sweep_of(self.config),
+            arguments,
+            loader,
+            places_of(self.config),
+            project() / "conf",
+            self.config.runtime.max_cells,
         )
         composer = Composer(loader, self.config)
         collector = Collector(composer, project(), Path(self.config.hydra.runtime.cwd))
         first = composer.compose(words[0].fixed, words[0].varied)
-        self._refuse_too_many(words, first.runtime.max_cells)
         if first.stage is Stage.plan:
             self._plan(collector, words)
             return []
@@ -164,15 +168,3 @@ class GridSweeper(Sweeper):
         if any(member.cell.config.stage is not Stage.plan for member, _ in drafts):
             raise ConfigError(PLAN_OF_ALL)
         print_plan(plan(planned(drafts)))
-
-    def _refuse_too_many(self, words: list[Words], allowed: int) -> None:
-        """Refuse a sweep of more cells than `runtime.max_cells` before composing them all.
-
-        Raises:
-            ConfigError: it has more.
-        """
-        if len(words) > allowed:
-            raise ConfigError(
-                f"the sweep has {len(words)} cells, more than runtime.max_cells={allowed}; narrow "
-                "its choices or raise the limit"
-            )

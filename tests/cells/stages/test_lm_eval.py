@@ -50,7 +50,7 @@ def test_an_unknown_task_is_named(project: Path) -> None:
 def test_local_tasks_fill_the_rows_of_a_trained_cell(
     base: str, project: Path, tmp_path: Path
 ) -> None:
-    from test_shared_base import made
+    from whole.test_shared_base import made
 
     words = [f"model={base}", "eval=lm_eval"]
     cell = made(project, tmp_path, *words, "eval.tasks=[mini_sums,mini_kinds]", asked=())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from tunegrid.config.errors import ConfigError, all_problems
@@ -52,6 +52,27 @@ def expand(
             seen.setdefault(repr(sorted(cell.items(), key=lambda pair: pair[0])), cell)
     cells = list(seen.values())
     return [cells[index] for index in remaining(cells, excluded)]
+
+
+def count(
+    grids: Sequence[Mapping[str, Any]],
+    from_command_line: Mapping[str, Sequence[Any]],
+    given: Container[str] = (),
+) -> int:
+    """Return how many cells grids have, without making one; a choice given twice counts once.
+
+    Args:
+        grids: as `expand` takes them.
+        from_command_line: choices by setting; they replace a grid's own.
+        given: settings with one value for all cells, which replaces a grid's choices.
+    """
+    total = 0
+    for one in grids or [{}]:
+        axes = {name: _choices(value) for name, value in one.items() if name not in given} | {
+            name: list(values) for name, values in from_command_line.items()
+        }
+        total += math.prod(len({repr(value) for value in values}) for values in axes.values())
+    return total
 
 
 def remaining(

@@ -44,7 +44,12 @@ class Sweep:
 
 
 def expanded(
-    sweep: Sweep, arguments: Sequence[str], loader: Any, places: Sequence[Path], conf: Path
+    sweep: Sweep,
+    arguments: Sequence[str],
+    loader: Any,
+    places: Sequence[Path],
+    conf: Path,
+    most: int | None = None,
 ) -> list[Words]:
     """Return the words of each cell that a sweep and its command line name, with repetitions.
 
@@ -54,10 +59,11 @@ def expanded(
         loader: Hydra's config loader.
         places: directories of sweep files.
         conf: the directory of the groups.
+        most: `runtime.max_cells`; more are counted and refused before they are written out.
 
     Raises:
-        ConfigError: intervals, a sweep without cells, an exclusion that excludes nothing, an
-            included sweep that is not there, or words the schema refuses.
+        ConfigError: more cells than `most`, intervals, a sweep without cells, an exclusion that
+            excludes nothing, an included sweep that is not there, or words the schema refuses.
     """
     fixed, choices = _arguments(arguments, loader)
     given = {word.partition("=")[0].lstrip("+~"): word.partition("=")[2] for word in fixed}
@@ -68,6 +74,9 @@ def expanded(
         # The including sweep's exclusions hold for whatever it includes.
         everything = [grid_ for part in parts for grid_ in part.grids or [{}]]
         _refuse_idle(sweep.name, everything, sweep.exclude, choices)
+    if most is not None and not sweep.exclude and not any(part.exclude for part in parts):
+        # Exclusions alone could make them fewer; a range of 20,000 seeds takes long to write out.
+        refuse_too_many(sum(grid.count(part.grids, choices, given) for part in parts), most)
     cells: list[dict[str, Any]] = []
     named_by: list[str] = []
     for part in parts:
@@ -80,6 +89,8 @@ def expanded(
         named_by += [part.name] * len(kept)
     if not cells:
         raise ConfigError(f"sweep {sweep.name}: {grid.NO_CELLS}")
+    if most is not None:
+        refuse_too_many(len(cells), most)
     # A word is checked once, however many cells have it.
     written = [tuple(word(key, value) for key, value in cell.items()) for cell in cells]
     accepted = dict.fromkeys(one for cell in written for one in cell)
@@ -88,6 +99,19 @@ def expanded(
         Words(tuple(fixed), tuple(checked[one] for one in cell), name)
         for cell, name in zip(written, named_by, strict=True)
     ]
+
+
+def refuse_too_many(cells: int, most: int) -> None:
+    """Refuse a sweep of more cells than `runtime.max_cells`.
+
+    Raises:
+        ConfigError: it has more.
+    """
+    if cells > most:
+        raise ConfigError(
+            f"the sweep has {cells:,} cells, more than runtime.max_cells={most}; narrow its "
+            "choices or raise the limit"
+        )
 
 
 def _refuse_idle(
@@ -103,6 +127,8 @@ def _refuse_idle(
     Raises:
         ConfigError: a misspelled exclusion would silently run too much.
     """
+    if not excluded:
+        return
     try:
         cells = grid.expand(grids, [], {})
         wider = grid.expand(grids, [], choices) if choices else []
