@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from tunegrid.config.errors import ConfigError
 from tunegrid.evaluation.judges.judge import (
     SYSTEM,
     Ask,
@@ -32,6 +35,9 @@ RUNTIME_OPTIONS = (
 )  # fmt: skip
 
 
+KEY_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(_API_KEY|_TOKEN)")
+
+
 def build(
     *,
     base_url: str,
@@ -43,7 +49,7 @@ def build(
     repeats: int = 1,
     attempts: int = 2,
     max_unparsed_share: float = 0.0,
-    key_variable: str = "OPENAI_API_KEY",
+    key_variable: str | None = "OPENAI_API_KEY",
     concurrency: int = 8,
     calls_per_minute: float | None = None,
     tries: int = 6,
@@ -68,7 +74,8 @@ def build(
         repeats: how often each answer is rated; its score is the mean.
         attempts: how often it is asked while the reply holds no score.
         max_unparsed_share: a larger share without a readable score is an incomplete scoring.
-        key_variable: the environment variable with the key; without it none is sent.
+        key_variable: the environment variable with the key, whose name ends in _API_KEY or _TOKEN;
+            nothing is sent where it is not set, or where this is None.
         concurrency: calls at the same time.
         calls_per_minute: at most; None for no limit.
         tries: of one request, failures that may pass included.
@@ -82,10 +89,16 @@ def build(
         price_per_million_prompt_tokens: for the estimate.
         price_per_million_new_tokens: for the estimate.
 
+    Raises:
+        ConfigError: a key would be read from another kind of variable, or sent in the clear.
+
     """
+    refused = _key_problems(base_url, key_variable)
+    if refused:
+        raise ConfigError("; ".join(refused))
     body = _body(model, system, temperature, max_tokens, seed)
     settings = Settings(
-        base_url.rstrip("/"), body, os.environ.get(key_variable) or None, concurrency,
+        base_url.rstrip("/"), body, _key(key_variable), concurrency,
         calls_per_minute, tries, first_wait_seconds, longest_wait_seconds, timeout_seconds,
         max_calls, max_tokens_spent, give_up_after, max_tokens,
     )  # fmt: skip
@@ -137,6 +150,44 @@ def _asking(settings: Settings) -> Ask:
     return ask
 
 
+def _key(key_variable: str | None) -> str | None:
+    """Return the key that the environment has, or None."""
+    return None if key_variable is None else os.environ.get(key_variable) or None
+
+
+def _key_problems(base_url: str, key_variable: str | None) -> list[str]:
+    """Return why no key may be read or sent as the options say.
+
+    A study's settings may come from somebody else: they must not be able to send whatever the
+    environment holds to wherever they name.
+    """
+    if key_variable is None:
+        return []
+    if KEY_VARIABLE.fullmatch(key_variable) is None:
+        return [
+            f"judge.options.key_variable is {key_variable!r}; give the name of an environment "
+            "variable that ends in _API_KEY or _TOKEN, or null to send no key"
+        ]
+    url = urlsplit(base_url)
+    if url.scheme != "https" and not _is_this_machine(url.hostname) and _key(key_variable):
+        return [
+            f"judge.options.base_url is {base_url!r}, and {key_variable} is set: its key would "
+            "travel unencrypted. Give an https address, reach the server through this machine "
+            "(http://127.0.0.1:<port>, such as an SSH tunnel), or set "
+            "judge.options.key_variable=null to send no key"
+        ]
+    return []
+
+
+def _is_this_machine(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return host is not None and ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def problems(options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the options beyond their names."""
     found = common_problems(options)
@@ -158,10 +209,12 @@ def problems(options: Mapping[str, Any]) -> list[str]:
         value = options.get(name)
         if value is not None and not (isinstance(value, int | float) and value > 0):
             found.append(f"judge.options.{name} is {value!r}; give a number above 0")
-    if str(url.hostname).endswith("openai.com"):
-        variable = str(options.get("key_variable", "OPENAI_API_KEY"))
-        if not os.environ.get(variable):
-            found.append(f"judge: {url.hostname} needs a key in the environment as {variable}")
+    variable = options.get("key_variable", "OPENAI_API_KEY")
+    refused = _key_problems(str(options.get("base_url", "")), variable)
+    found += refused
+    if str(url.hostname).endswith("openai.com") and not refused and not _key(variable):
+        where = "one" if variable is None else f"{variable} in the environment"
+        found.append(f"judge: {url.hostname} needs a key; judge.options.key_variable names {where}")
     return found
 
 
