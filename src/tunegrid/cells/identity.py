@@ -29,6 +29,8 @@ from tunegrid.config.schema import (
 
 FORMAT = 1
 HASH_LENGTH = 12
+_SCORE = re.compile(rf"(.+?)-[0-9a-f]{{{HASH_LENGTH}}}(?:-|$)")
+"""A benchmark's name in front of the hash of a prediction id."""
 
 # A setting added to the schema later is named here with the value that means "as before": cells
 # made before it existed keep their names. Form: {"train.new_setting": neutral_value}.
@@ -227,6 +229,12 @@ def score_id(
     }
     name = "rule" if judge is None else judge.name
     return f"{prediction}-{name}-{short_hash(content)}"
+
+
+def benchmark_of(score: str) -> str:
+    """Return the name of the benchmark in a score id; an id of another form is its own name."""
+    found = _SCORE.match(score)
+    return score if found is None else found[1]
 
 
 def short_hash(value: Any) -> str:

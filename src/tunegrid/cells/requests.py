@@ -65,19 +65,23 @@ def asked(cell: Cell) -> list[Asked]:
         ConfigError: a protocol that a benchmark does not have.
         DataError: a benchmark's file cannot be read.
     """
+    return [one for name in schema.benchmarks(cell.config) for one in asked_about(cell, name)]
+
+
+def asked_about(cell: Cell, name: str) -> list[Asked]:
+    """Return how a cell is asked one of its benchmarks; see `asked`."""
+    settings = schema.benchmarks(cell.config)[name]
+    benchmark = limited(_benchmark(settings), cell.config.eval.limit)
     found = []
-    for name, settings in schema.benchmarks(cell.config).items():
-        benchmark = limited(_benchmark(settings), cell.config.eval.limit)
-        for protocol in dict.fromkeys(settings.protocols):
-            if protocol is Protocol.likelihood and benchmark.choices is None:
-                raise ConfigError(
-                    f"eval.{name}.protocols: {name} has no choices whose likelihoods could be "
-                    "compared; accepted: generation"
-                )
-            found += [
-                _asked(cell, name, settings, benchmark, scored_as)
-                for scored_as in SCORED_AS[protocol]
-            ]
+    for protocol in dict.fromkeys(settings.protocols):
+        if protocol is Protocol.likelihood and benchmark.choices is None:
+            raise ConfigError(
+                f"eval.{name}.protocols: {name} has no choices whose likelihoods could be "
+                "compared; accepted: generation"
+            )
+        found += [
+            _asked(cell, name, settings, benchmark, scored_as) for scored_as in SCORED_AS[protocol]
+        ]
     return found
 
 
