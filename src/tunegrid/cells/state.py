@@ -275,7 +275,12 @@ def _meaning(files: _Files, asked: tuple[Wanted, ...] | None, has_method: bool |
     if files.holder or files.has_dead_lock:
         state = _at_work(state, Status.running if files.holder else Status.interrupted)
     is_untold = False
-    if files.failure is not None and not files.holder:
+    if files.failure is not None and files.holder:
+        # Whoever works on the run takes the note away when the stage succeeds, not before.
+        noted = [one for one in state.evaluations if _concerns(files.failure, one)]
+        again = [one for one in noted if one.is_finished]
+        state = _with(state, again, Status.running, "")
+    elif files.failure is not None:
         state, is_untold = _blamed(state, files.failure, files, is_bare=is_bare, is_known=is_known)
     return _overall(state, files, is_bare=is_bare, is_known=is_known, is_untold=is_untold)
 

@@ -48,7 +48,7 @@ def of_job(job: str, status: Status | None, log: Path) -> Failure:
         code = f" (exit code {status.exit_code})" if status.exit_code else ""
         what = f"job {job} ended as {status.state}{code}"
     error = f"{what}: {_advice(status, tail, log)}"
-    return Failure(failure.UNKNOWN, error, traceback=tail or "")
+    return Failure("slurm", error, traceback=tail or "")
 
 
 def _advice(status: Status | None, tail: str | None, log: Path) -> str:
