@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from tunegrid.config.errors import StoreError
@@ -68,6 +69,14 @@ def parsed(content: Mapping[str, Any]) -> Failure:
 def write(run_directory: RunDirectory, failure: Failure) -> None:
     """Write failed.json; the caller holds the run's lock."""
     run_directory.write(run_files.FAILED, failure.record())
+
+
+def written_at_ns(directory: Path) -> int | None:
+    """Return when a run's failed.json was written, by the file server's clock; None without one."""
+    try:
+        return (directory / run_files.FAILED).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def clear_stage(run_directory: RunDirectory, stage: str, benchmark: str = "") -> None:

@@ -7,6 +7,7 @@ changing one does.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -190,11 +191,17 @@ def prediction_id(
         "cell": cell,
         "benchmark": benchmark,
         "version": version,
-        "prompts": text_sha256(canonical_json([list(pair) for pair in prompts])),
+        "prompts": _prompts_sha256(tuple(prompts)),
         "decoding": settings,
         **({"further": further} if further else {}),
     }
     return f"{benchmark}-{short_hash(content)}"
+
+
+@functools.lru_cache(maxsize=32)
+def _prompts_sha256(prompts: tuple[tuple[str, str], ...]) -> str:
+    """Return the hash of (item identifier, prompt) pairs, which many cells have in common."""
+    return text_sha256(canonical_json([list(pair) for pair in prompts]))
 
 
 def score_id(

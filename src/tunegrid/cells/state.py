@@ -11,25 +11,21 @@ itself (`of_run`), where what its last command asked counts, and every failure i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from tunegrid.cells import failure, wanted
+from tunegrid.cells import failure, run_content, wanted
 from tunegrid.cells.failure import Failure
 from tunegrid.cells.identity import Cell
+from tunegrid.cells.run_content import MEND, Files, Read, json_object, read_files, read_if_there
 from tunegrid.cells.wanted import Wanted
 from tunegrid.config.choices import Stage
 from tunegrid.config.errors import StoreError
-from tunegrid.store import json_files, lock, run_files
+from tunegrid.store import run_files
 from tunegrid.store.run_directory import newer_record
-from tunegrid.training.checkpoints import Checkpoints
-
-Read = Callable[[Path], Any]
-"""Returns the content of a JSON file, None where there is none; raises StoreError for no JSON.
-One that keeps what it has read makes looking again and again cheap."""
 
 
 class Status(Enum):
@@ -170,41 +166,11 @@ def of_next_stage(found: RunState, error: str) -> Failure:
     return Failure(f"evaluate {stage.name}", error, stage.name, score_id=stage.score_id)
 
 
-def read_if_there(path: Path) -> Any:
-    """Return the content of a JSON file, or None when it is not there.
-
-    Raises:
-        StoreError: no JSON.
-    """
-    try:
-        return json_files.read_json(path)
-    except StoreError:
-        if path.exists():
-            raise
-        return None
-
-
-@dataclass(frozen=True)
-class _Files:
-    """What a run directory holds, read."""
-
-    directory: Path
-    record: Mapping[str, Any] | None
-    results: Mapping[str, Any] | None
-    report: Mapping[str, Any] | None
-    """train.json."""
-    failure: Failure | None
-    failed_at_ns: int | None
-    holder: Mapping[str, Any]
-    has_dead_lock: bool
-    read: Read
-
-
 def _of(
     directory: Path, asked: tuple[Wanted, ...] | None, has_method: bool | None, read: Read | None
 ) -> RunState:
     try:
-        files = _files(directory, read or read_if_there)
+        files = read_files(directory, read or read_if_there)
         newer = newer_record(directory, files.record or {})
         if newer is not None:
             return RunState(Status.unreadable, detail=newer)
@@ -216,57 +182,16 @@ def _of(
         return RunState(Status.unreadable, detail=f"{what}. {MEND}")
 
 
-MEND = (
-    "Remove the file and run the cell's command again: its stage is repeated, the stages before "
-    "it are kept."
-)
-
-
-def _files(directory: Path, read: Read) -> _Files:
-    path = directory / run_files.LOCK
-    owner = lock.owner(path)
-    is_alive = bool(owner) and lock.is_alive(path, owner)
-    noted = _object(directory / run_files.FAILED, read)
-    return _Files(
-        directory=directory,
-        record=_object(directory / run_files.CELL, read),
-        results=_object(directory / run_files.RESULTS, read),
-        report=_object(directory / run_files.TRAINED, read),
-        failure=None if noted is None else failure.parsed(noted),
-        failed_at_ns=failed_at_ns(directory),
-        holder=owner if is_alive else {},
-        has_dead_lock=not is_alive and path.exists(),
-        read=read,
-    )
-
-
-def failed_at_ns(directory: Path) -> int | None:
-    """Return when a run's failed.json was written, by the file server's clock; None without one."""
-    try:
-        return (directory / run_files.FAILED).stat().st_mtime_ns
-    except OSError:
-        return None
-
-
-def _object(path: Path, read: Read) -> Mapping[str, Any] | None:
-    content = read(path)
-    if content is not None and not isinstance(content, dict):
-        raise StoreError(f"{path} holds no JSON object. {MEND}")
-    return content
-
-
-def _meaning(files: _Files, asked: tuple[Wanted, ...] | None, has_method: bool | None) -> RunState:
+def _meaning(files: Files, asked: tuple[Wanted, ...] | None, has_method: bool | None) -> RunState:
     is_bare, is_known = asked is None, True
     if asked is None:
-        found = _last_asked(files)
+        found = run_content.last_asked(files)
         is_known = found is not None
-        asked = wanted.named(found if found is not None else _scored(files.directory))
+        asked = wanted.named(found if found is not None else run_content.scored(files.directory))
     steps = 0
     training = None
-    if _is_to_train(files, has_method):
-        if files.report is None:
-            checkpoints = Checkpoints(files.directory / run_files.CHECKPOINTS)
-            steps = max(checkpoints.steps(), default=0)
+    if run_content.is_to_train(files, has_method):
+        steps = 0 if files.report is not None else run_content.steps_done(files.directory)
         training = _training(files, steps)
     evaluations = tuple(_evaluations(files, asked))
     state = RunState(
@@ -285,29 +210,7 @@ def _meaning(files: _Files, asked: tuple[Wanted, ...] | None, has_method: bool |
     return _overall(state, files, is_bare=is_bare, is_known=is_known, is_untold=is_untold)
 
 
-def _last_asked(files: _Files) -> list[str] | None:
-    """Return the scores that the last command asked of a run, or None where nothing says so."""
-    asked = (files.record or {}).get(wanted.ASKED)
-    if asked is None and files.results is not None:
-        asked = files.results["scores"]
-    if asked is not None and not isinstance(asked, list):
-        raise StoreError(f"{files.directory}: the scores it was asked for are no list. {MEND}")
-    return asked
-
-
-def _scored(directory: Path) -> list[str]:
-    return sorted(path.stem for path in (directory / run_files.SCORES).glob("*.json"))
-
-
-def _is_to_train(files: _Files, has_method: bool | None) -> bool:
-    if has_method is not None or files.record is None:
-        return has_method is not False
-    if files.record.get("kind") == run_files.IMPORTED:
-        return False
-    return files.record["config"]["peft"]["function"] is not None
-
-
-def _training(files: _Files, steps: int) -> StageState:
+def _training(files: Files, steps: int) -> StageState:
     if files.report is not None:
         doubts = list(files.report.get("suspect") or [])
         status = Status.suspect if doubts else Status.done
@@ -316,27 +219,21 @@ def _training(files: _Files, steps: int) -> StageState:
     return StageState(failure.TRAIN, Status.interrupted if begun else Status.not_begun)
 
 
-def _evaluations(files: _Files, asked: Iterable[Wanted]) -> Iterable[StageState]:
+def _evaluations(files: Files, asked: Iterable[Wanted]) -> Iterable[StageState]:
     answers: frozenset[str] | None = None
     for one in asked:
         if not one.score_id:
             yield StageState(one.benchmark, Status.not_begun, one.problem)
             continue
         path = files.directory / run_files.SCORES / f"{one.score_id}.json"
-        summary = _object(path, files.read)
+        summary = json_object(path, files.read)
         if summary is not None:
             yield _scoring(one, summary)
             continue
-        answers = _answered(files.directory) if answers is None else answers
+        answers = run_content.answered(files.directory) if answers is None else answers
         begun = any(one.score_id == name or one.score_id.startswith(f"{name}-") for name in answers)
         status = Status.interrupted if begun else Status.not_begun
         yield StageState(one.benchmark, status, "", one.score_id)
-
-
-def _answered(directory: Path) -> frozenset[str]:
-    """Return the names of the answers that were begun; none of them is read."""
-    found = (directory / run_files.PREDICTIONS).glob("*.jsonl")
-    return frozenset(path.name.removesuffix(".jsonl").removesuffix(".part") for path in found)
 
 
 def _scoring(one: Wanted, summary: Mapping[str, Any]) -> StageState:
@@ -360,7 +257,7 @@ def _at_work(state: RunState, status: Status) -> RunState:
 
 
 def _blamed(
-    state: RunState, noted: Failure, files: _Files, *, is_bare: bool, is_known: bool
+    state: RunState, noted: Failure, files: Files, *, is_bare: bool, is_known: bool
 ) -> tuple[RunState, bool]:
     """Return the state with the stages failed that a note is about.
 
@@ -402,7 +299,7 @@ def _with(state: RunState, changed: Sequence[StageState], status: Status, reason
 
 
 def _overall(
-    state: RunState, files: _Files, *, is_bare: bool, is_known: bool, is_untold: bool
+    state: RunState, files: Files, *, is_bare: bool, is_known: bool, is_untold: bool
 ) -> RunState:
     """Return the state with its own status and the words for it."""
     prefix = "trained; " if state.training is not None and state.is_trained else ""
@@ -432,7 +329,7 @@ def _overall(
     return _left(state, files, prefix)
 
 
-def _left(state: RunState, files: _Files, prefix: str) -> RunState:
+def _left(state: RunState, files: Files, prefix: str) -> RunState:
     """Return the state of a run that nobody works on and that nothing is wrong with."""
     untouched = all(one.status is Status.not_begun for one in state.stages)
     if untouched and files.record is None:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from tunegrid.cells import state
+from tunegrid.cells import failure, state
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import is_finished
 from tunegrid.config.choices import Stage
@@ -255,4 +255,4 @@ def _announce(total: int, number: int, cell: Cell, what: str, reason: str = "") 
 
 
 def _failure_stamp(cell: Cell) -> int | None:
-    return state.failed_at_ns(cell.directory)
+    return failure.written_at_ns(cell.directory)

@@ -203,7 +203,9 @@ def test_an_incomplete_scoring_is_not_done(tmp_path: Path) -> None:
     run = Run(tmp_path).trained().scored(BELLE, incomplete=True, problems={"late": 2}, judge="j")
     found = look(run, BELLE)
     assert found.state == "incomplete"
-    assert found.remark == "trained; evaluation of belle is incomplete: 2 items without a score by j"
+    assert (
+        found.remark == "trained; evaluation of belle is incomplete: 2 items without a score by j"
+    )
 
 
 def test_a_suspect_cell_says_why(tmp_path: Path) -> None:
@@ -215,7 +217,9 @@ def test_a_suspect_cell_says_why(tmp_path: Path) -> None:
 def test_a_failed_cell_names_stage_and_first_line(tmp_path: Path) -> None:
     found = look(Run(tmp_path).training(10).failed(), BELLE)
     assert (found.state, found.stage, found.remark) == (
-        "failed", "train", "training failed: OSError: no"
+        "failed",
+        "train",
+        "training failed: OSError: no",
     )
     assert (found.step, found.steps) == (10, 40)
 
@@ -251,7 +255,9 @@ def test_a_newer_format_says_what_to_do(tmp_path: Path) -> None:
     run.directory.write(run_files.CELL, {"format": 2, "cell": "unknown"})
     found = look(run, BELLE)
     assert found.state == "unreadable"
-    assert "has format 2, and this version writes 1: a newer tunegrid made it" in (found.remark or "")
+    assert "has format 2, and this version writes 1: a newer tunegrid made it" in (
+        found.remark or ""
+    )
 
 
 def test_a_newer_setting_is_named_and_the_state_still_shown(tmp_path: Path) -> None:

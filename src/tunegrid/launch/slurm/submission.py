@@ -14,7 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from tunegrid.cells import state
+from tunegrid.cells import failure
 from tunegrid.config import fingerprint
 from tunegrid.config.choices import Device
 from tunegrid.config.errors import ConfigError
@@ -225,7 +225,7 @@ def _earlier(launch: Launch, indices: Sequence[int]) -> dict[int, int]:
     """Return when the cells that failed before wrote so, by the file server's clock."""
     found = {}
     for index in indices:
-        when = state.failed_at_ns(launch.results / "runs" / launch.entries[index].train_id)
+        when = failure.written_at_ns(launch.results / "runs" / launch.entries[index].train_id)
         if when is not None:
             found[index] = when
     return found
