@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tunegrid.cells import failure, run_content, state, wanted
+from tunegrid.cells import run_content, state, wanted
 from tunegrid.cells.failure import Failure
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import RunState, Status
@@ -38,7 +37,7 @@ from tunegrid.launch.status.states import Looker, Watched
 from tunegrid.launch.sweep_cells import Member
 from tunegrid.plan.progress import progress
 from tunegrid.reports import rows
-from tunegrid.store import json_files, lock, run_directory, run_files
+from tunegrid.store import json_files, run_directory, run_files
 from tunegrid.store.run_directory import RunDirectory
 
 HASH = "0123456789ab"
@@ -453,6 +452,9 @@ def test_a_benchmark_that_cannot_be_read_is_not_done(
     assert not state.is_finished(cell)
     put(directory / run_files.FAILED, state.of_next_stage(found, "DataError: x").record())
     assert state.of_cell(cell).reason == "trained; evaluation of second failed: DataError: x"
+    # Before a training it is not the training that failed.
+    build(tmp_path, replace(WHOLE, training="nothing", first="absent", second="absent"))
+    assert state.of_next_stage(state.of_cell(cell), "DataError: x").benchmark == "second"
 
 
 DAMAGE = {
@@ -519,63 +521,3 @@ def test_looking_loads_no_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.split() == ["done", "False"], done.stderr
-
-
-# The note of a failure
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[RunDirectory]:
-    directory = RunDirectory(tmp_path / "runs" / "run")
-    directory.create()
-    yield directory
-    assert not lock.is_held(directory.path / run_files.LOCK)
-
-
-def test_a_note_is_read_as_it_was_written(run: RunDirectory) -> None:
-    note = Failure("score a b", "E: x", "a b", "a b-1", "a b-1-rule-2", "trace")
-    failure.write(run, note)
-    assert failure.parsed(run.read(run_files.FAILED)) == note
-    assert note.line == "E: x"
-    assert Failure("train", "\n").line == "no message"
-
-
-def test_notes_of_earlier_versions_are_read() -> None:
-    said = {
-        stage: failure.parsed({"stage": stage, "error": "x"}).benchmark
-        for stage in ("train", "predict a b", "score a", "lm_eval", "unknown", "slurm", "check")
-    }
-    assert said == {"train": "", "predict a b": "a b", "score a": "a", "lm_eval": "lm_eval",
-                    "unknown": "", "slurm": "", "check": ""}  # fmt: skip
-    assert failure.parsed({}) == Failure("unknown", "")
-
-
-@pytest.mark.parametrize(
-    ("note", "left_by_stage", "left_at_the_end"),
-    [
-        (Failure("score a", "x", "a"), False, False),
-        # The benchmark was mended since, and is another one by its name.
-        (Failure("score a", "x", "a", "a-1", "a-1-rule-1"), False, False),
-        (Failure("score other", "x", "other"), True, True),
-        (Failure("train", "x"), True, False),
-        (Failure("unknown", "x"), True, False),
-    ],
-)
-def test_a_note_goes_when_what_it_is_about_succeeds(
-    run: RunDirectory, note: Failure, left_by_stage: bool, left_at_the_end: bool
-) -> None:
-    failure.write(run, note)
-    failure.clear_stage(run, "score a", "a")
-    assert run.has(run_files.FAILED) is left_by_stage
-    failure.write(run, note)
-    failure.clear_run(run, {"a"})
-    assert run.has(run_files.FAILED) is left_at_the_end
-    failure.write(run, note)
-    failure.clear_stage(run, failure.TRAIN)
-    assert run.has(run_files.FAILED) is (note.stage != "train")
-
-
-def test_a_note_that_cannot_be_read_goes_with_the_next_success(run: RunDirectory) -> None:
-    put(run.path / run_files.FAILED, "{")
-    failure.clear_stage(run, "score a", "a")
-    assert not run.has(run_files.FAILED)

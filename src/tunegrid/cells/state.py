@@ -157,8 +157,12 @@ def is_trained(cell: Cell) -> bool:
 
 
 def of_next_stage(found: RunState, error: str) -> Failure:
-    """Return the note of a process that ended without one: it was at the first stage left to do."""
-    stage = found.unfinished
+    """Return the note of a process that ended without one.
+
+    It was at the first stage left to do, or did not begin because it could not read a benchmark.
+    """
+    untold = next((one for one in found.evaluations if not one.score_id), None)
+    stage = found.unfinished if untold is None else untold
     if stage is None:
         return Failure(failure.UNKNOWN, error)
     if stage is found.training:

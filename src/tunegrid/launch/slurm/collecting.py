@@ -170,7 +170,8 @@ def _speak_for(watch: _Watch, index: int, failure: Failure) -> None:
     except StoreError as error:
         _note(watch, index, FAILED, f"{failure.error}; not written: {error}")
         return
-    _note(watch, index, FAILED, failure.error)
+    said = failures.of_this_launch(watch.launch, index, None)
+    _note(watch, index, FAILED, said or failure.error)
 
 
 def _is_finished(launch: Launch, index: int) -> bool:
