@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tunegrid.cells.state import FINISHED
 from tunegrid.reports.paired import score_rows
 from tunegrid.reports.rows import run_rows
 from tunegrid.store.run_directory import RunDirectory, finished_runs
@@ -56,8 +57,10 @@ def find(results: Path, model: str, method: str, seed: int | None) -> RunDirecto
     """Return the finished miniature cell with these choices."""
     runs = finished_runs(results)
     for run, row in zip(runs, run_rows(runs), strict=True):
-        chosen = (row["base"], row["method"], row["seed"], row["quantization"], row["status"])
-        if chosen == (model, method, seed, "fp32", "done") and row["data"] in (None, "mini"):
+        chosen = (row["base"], row["method"], row["seed"], row["quantization"])
+        is_finished = row["status"] in [status.value for status in FINISHED]
+        is_chosen = chosen == (model, method, seed, "fp32") and row["data"] in (None, "mini")
+        if is_finished and is_chosen:
             return run
     raise SystemExit(f"there is no finished cell of {model}, {method}, seed {seed}")
 

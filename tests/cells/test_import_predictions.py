@@ -124,7 +124,8 @@ def test_json_beside_the_benchmarks_own_fields(tmp_path: Path) -> None:
     given = import_predictions.read("mmcu", path, None, sets=False)
     summary = import_predictions.write(tmp_path / "results", "row", "mmcu", given, None)
     assert summary["measurements"][0]["value"] == 50.0
-    assert state.status(import_predictions.run_directory(tmp_path / "results", "row")) == "done"
+    run = import_predictions.run_directory(tmp_path / "results", "row")
+    assert state.of_run(run.path).status.value == "done"
 
 
 def belle_items(tmp_path: Path) -> Path:

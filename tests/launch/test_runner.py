@@ -83,7 +83,7 @@ def test_each_end_is_told_and_stops_no_other(cells: Callable[..., list[Cell]]) -
     assert exit_code(outcomes) == 1
     for one in (asked[2], asked[3]):
         noted = RunDirectory(one.directory).read(run_files.FAILED)
-        assert noted["error"] == outcomes[asked.index(one)].reason
+        assert outcomes[asked.index(one)].reason == f"training failed: {noted['error']}"
     assert not list(asked[0].directory.parent.glob("*/.lock*"))
 
 
@@ -159,7 +159,7 @@ def test_what_failed_elsewhere_meanwhile_is_not_tried_again(
 
     threading.Timer(1.5, fail).start()
     [outcome] = run_cells([first])
-    assert outcome == Outcome("good-1", "failed", "it broke there")
+    assert outcome == Outcome("good-1", "failed", "training failed: it broke there")
     # A later launch does try again.
     assert states(run_cells([first])) == ["done"]
 
@@ -190,8 +190,8 @@ def test_a_failure_before_any_file_leaves_one(
     [outcome] = run_cells([one])
     run = RunDirectory(one.directory)
     assert outcome.state == "failed"
-    assert outcome.reason.startswith("out of memory")
-    assert run.read(run_files.FAILED)["error"] == outcome.reason
+    assert outcome.reason.startswith("training failed: out of memory")
+    assert outcome.reason == f"training failed: {run.read(run_files.FAILED)['error']}"
     assert run.has(run_files.CELL)
 
 

@@ -142,8 +142,11 @@ def test_cells_of_one_training_are_judged_each_by_itself(three: list[Member]) ->
     done, failed, _ = three
     run = RunDirectory(done.cell.directory)
     run.remove(run_files.RESULTS)
-    assert names(sweep.split([done], Retry.failed).waiting) == ["done"]
     run.write("scores/other.json", {"incomplete": True})
+    run.write(run_files.FAILED, {"stage": "score mmcu", "benchmark": "mmcu", "error": "no"})
+    assert names(sweep.split([done], Retry.failed).done) == ["done"]
+    assert names(sweep.split([done], Retry.none).done) == ["done"]
+    run.write(run_files.FAILED, {"stage": "train", "error": "of before the training that is there"})
     assert names(sweep.split([done], Retry.failed).done) == ["done"]
     outcomes = [Outcome("done", "done"), Outcome("failed", "failed", "why"), Outcome("x", "failed")]
     assert sweep.still_there([done, failed], outcomes) == outcomes

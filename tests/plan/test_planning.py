@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from tunegrid.cells.check import Planned
-from tunegrid.cells.state import Status
 from tunegrid.cli.run import print_plan
 from tunegrid.plan import facts, records, table
 from tunegrid.plan.planning import plan
+from tunegrid.plan.progress import Status
 from tunegrid.plan.rows import Plan
 from tunegrid.store.lock import Lock
 
@@ -83,6 +83,7 @@ def test_statuses_follow_from_the_run_directory(planned: Of) -> None:
     at(Status.to_evaluate, "train.json")
     at(Status.to_continue, "checkpoint/checkpoint-42/ledger.json")
     at(Status.failed, "failed.json", '{"stage": "train", "error": "StageError: diverged\\nmore"}')
+    at(Status.unreadable, "cell.json", "{")
     at(Status.refused, "failed.json", '{"stage": "train", "error": "no"}')
     items[Status.refused] = replace(items[Status.refused], refused="no code yet")
     items[Status.done] = planned("seed=99", "eval=none")
@@ -94,7 +95,7 @@ def test_statuses_follow_from_the_run_directory(planned: Of) -> None:
     by_name = dict(zip(items, found.rows, strict=True))
     assert {row.progress.status for row in found.rows} == set(Status)
     assert all(row.progress.status is status for status, row in by_name.items())
-    assert by_name[Status.failed].progress.reason == "train: StageError: diverged"
+    assert by_name[Status.failed].progress.reason == "training failed: StageError: diverged"
     assert by_name[Status.to_evaluate].training is None
     assert by_name[Status.done].hours is None
     whole, rest = by_name[Status.to_train].training, by_name[Status.to_continue].training

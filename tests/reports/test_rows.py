@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tunegrid.cells import state
 from tunegrid.cli import main, output
 from tunegrid.reports import paired, rows, terminal
 from tunegrid.store import run_files
@@ -74,21 +73,26 @@ def test_a_base_without_method_has_no_data_and_no_seed(tmp_path: Path) -> None:
 
 
 def test_status_follows_the_files(tmp_path: Path) -> None:
+    def status() -> tuple[str, str | None]:
+        (row,) = rows.run_rows([run])
+        return row["status"], row["error"]
+
     run = make_run(tmp_path, "a")
-    assert state.status(run) == "incomplete"
+    assert status() == ("interrupted", None)
     run.write(run_files.RESULTS, {"scores": ["quiz-1"]})
-    assert state.status(run) == "incomplete", "it was never trained"
+    assert status() == ("interrupted", None), "it was never trained"
     run.write(run_files.TRAINED, {"steps": 1})
-    assert state.status(run) == "incomplete", "its scores are gone"
+    assert status() == ("interrupted", None), "its scores are gone"
     add_scores(run, {"1": 1.0})
-    assert state.status(run) == "done"
-    run.write(
-        run_files.FAILED, {"stage": "train", "error": "ValueError: no\nmore", "traceback": ""}
-    )
-    assert state.status(run) == "failed"
-    assert rows.run_rows([run])[0]["error"] == "ValueError: no"
+    assert status() == ("done", None)
+    note = {"stage": "predict other", "error": "ValueError: no\nmore", "traceback": ""}
+    run.write(run_files.FAILED, note)
+    assert status() == ("failed", "trained; evaluation of other failed: ValueError: no")
+    # What is asked of it is there.
+    (row,) = rows.run_rows([run], {"a": ["quiz-1"]})
+    assert (row["status"], row["error"]) == ("done", None)
     with Lock(run.path / run_files.LOCK):
-        assert state.status(run) == "running"
+        assert status() == ("running", None)
 
 
 def test_suspects_stand_beside_every_number(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_served_base_judges_a_cell_and_may_be_killed_in_the_middle(
     cell = only_run(results)
     assert started.returncode == 1, errors
     assert "is incomplete" in errors
-    assert state.status(cell) == "incomplete"
+    assert state.of_run(cell.path).status.value == "incomplete"
     before = {one["key"] for one in replies(cell) if one["reply"]["text"] is not None}
     (scores,) = (cell.path / run_files.SCORES).glob("*.jsonl")
     items = len(list(json_files.read_json_lines(scores)))
@@ -120,7 +120,7 @@ def test_a_served_base_judges_a_cell_and_may_be_killed_in_the_middle(
     answered = [one for one in replies(cell) if one["reply"]["text"] is not None]
     assert max(Counter(one["key"] for one in answered).values()) == 1
     assert before <= {one["key"] for one in answered}
-    assert state.status(cell) == "done"
+    assert state.of_run(cell.path).status.value == "done"
     (summary,) = rows.score_summaries(cell)
     assert not summary["incomplete"]
     average = next(m for m in summary["measurements"] if m["category"] == "average")
@@ -148,7 +148,7 @@ def test_a_bad_server_leaves_an_incomplete_cell_with_every_item_accounted_for(
         assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
     cell = only_run(results)
     assert first.returncode == 1
-    assert state.status(cell) == "incomplete"
+    assert state.of_run(cell.path).status.value == "incomplete"
     (row,) = rows.run_rows([cell])
     assert "items without a score" in row["error"]
     (summary,) = rows.score_summaries(cell)
@@ -165,7 +165,7 @@ def test_a_bad_server_leaves_an_incomplete_cell_with_every_item_accounted_for(
         options[0] = f"judge.options.base_url={server.url}"
         second = run(project, results, *options, "judge.options.max_unparsed_share=0.5")
     assert second.returncode == 0, second.stderr
-    assert state.status(cell) == "done"
+    assert state.of_run(cell.path).status.value == "done"
     for path in [*tmp_path.rglob("*")]:
         if path.is_file():
             assert KEY.encode() not in path.read_bytes(), path

@@ -23,7 +23,7 @@ from tunegrid.config.compose.sweep_file import Words, expanded
 from tunegrid.config.errors import ConfigError, StoreError
 from tunegrid.launch import processes
 from tunegrid.launch import sweep as order
-from tunegrid.launch.outcomes import INTERRUPTED, NOT_STARTED, REFUSED, exit_code
+from tunegrid.launch.outcomes import FAILED, INTERRUPTED, NOT_STARTED, REFUSED, exit_code
 from tunegrid.launch.sweep_cells import (
     PLAN_OF_ALL,
     Collector,
@@ -151,6 +151,9 @@ class GridSweeper(Sweeper):
         for outcome in outcomes:
             if outcome.state == REFUSED:
                 order.say(f"{outcome.train_id}: {outcome.reason}")
+            elif outcome.state == FAILED:
+                # The table folds its remarks; here each is whole and can be searched for.
+                order.say(f"{outcome.train_id} {FAILED}: {outcome.first_line}")
         is_anew = one.retry is Retry.all
         if any(outcome.state in (INTERRUPTED, NOT_STARTED) for outcome in outcomes):
             order.say(

@@ -11,7 +11,10 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
+from tunegrid.cells import failure
+from tunegrid.cells.requests import Asked
 from tunegrid.config.errors import StageError, Stopped
 from tunegrid.models.memory_errors import _is_out_of_memory
 from tunegrid.store import run_files
@@ -28,8 +31,23 @@ def note_attempt(run_directory: RunDirectory, what: str) -> None:
 
 
 @contextlib.contextmanager
-def noting_failure(run_directory: RunDirectory, name: str) -> Iterator[None]:
-    """Note in failed.json how a stage failed; remove the note when it succeeds."""
+def noting_failure(
+    run_directory: RunDirectory,
+    name: str,
+    *,
+    benchmark: str = "",
+    prediction_id: str = "",
+    score_id: str = "",
+) -> Iterator[None]:
+    """Note in failed.json how a stage failed; remove the note when it succeeds.
+
+    Args:
+        run_directory: the run, whose lock is held.
+        name: the stage's.
+        benchmark: of an evaluation.
+        prediction_id: of an evaluation.
+        score_id: of a scoring; empty for answers.
+    """
     try:
         yield
     except Stopped:
@@ -37,14 +55,17 @@ def noting_failure(run_directory: RunDirectory, name: str) -> Iterator[None]:
     except BaseException as error:
         text = f"{type(error).__name__}: {error}"
         is_memory = _is_out_of_memory(error)
-        failure = {
-            "stage": name,
-            "error": f"out of memory: {text}" if is_memory else text,
-            "traceback": traceback.format_exc(),
-        }
+        noted = failure.Failure(
+            stage=name,
+            error=f"out of memory: {text}" if is_memory else text,
+            benchmark=benchmark,
+            prediction_id=prediction_id,
+            score_id=score_id,
+            traceback=traceback.format_exc(),
+        )
         # With a full disk this cannot be written either; the error itself is still shown.
         with contextlib.suppress(Exception):
-            run_directory.write(run_files.FAILED, failure)
+            failure.write(run_directory, noted)
         if is_memory:
             raise StageError(
                 f"{name}: out of memory. Lower runtime.micro_batch_tokens "
@@ -52,4 +73,31 @@ def noting_failure(run_directory: RunDirectory, name: str) -> Iterator[None]:
                 "quantization=int8 or nf4; neither of the first two changes the cell's identity"
             ) from error
         raise
-    run_directory.remove(run_files.FAILED)
+    failure.clear_stage(run_directory, name, benchmark)
+
+
+def answering(run_directory: RunDirectory, asked: Asked) -> AbstractContextManager[None]:
+    """Note how answers failed, which concerns every scoring of them."""
+    return noting_failure(
+        run_directory,
+        f"predict {asked.name}",
+        benchmark=asked.name,
+        prediction_id=asked.prediction_id,
+    )
+
+
+def scoring(run_directory: RunDirectory, asked: Asked) -> AbstractContextManager[None]:
+    """Note how a scoring failed."""
+    return noting_failure(
+        run_directory,
+        f"score {asked.name}",
+        benchmark=asked.name,
+        prediction_id=asked.prediction_id,
+        score_id=asked.score_id,
+    )
+
+
+def harness(run_directory: RunDirectory, score_id: str) -> AbstractContextManager[None]:
+    """Note how lm-evaluation-harness failed."""
+    name = failure.HARNESS
+    return noting_failure(run_directory, name, benchmark=name, score_id=score_id)

@@ -7,6 +7,7 @@ changing one does.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ from tunegrid.config.schema import (
 
 FORMAT = 1
 HASH_LENGTH = 12
+_SCORE = re.compile(rf"(.+?)-[0-9a-f]{{{HASH_LENGTH}}}(?:-|$)")
+"""A benchmark's name in front of the hash of a prediction id."""
 
 # A setting added to the schema later is named here with the value that means "as before": cells
 # made before it existed keep their names. Form: {"train.new_setting": neutral_value}.
@@ -188,11 +191,17 @@ def prediction_id(
         "cell": cell,
         "benchmark": benchmark,
         "version": version,
-        "prompts": text_sha256(canonical_json([list(pair) for pair in prompts])),
+        "prompts": _prompts_sha256(tuple(prompts)),
         "decoding": settings,
         **({"further": further} if further else {}),
     }
     return f"{benchmark}-{short_hash(content)}"
+
+
+@functools.lru_cache(maxsize=32)
+def _prompts_sha256(prompts: tuple[tuple[str, str], ...]) -> str:
+    """Return the hash of (item identifier, prompt) pairs, which many cells have in common."""
+    return text_sha256(canonical_json([list(pair) for pair in prompts]))
 
 
 def score_id(
@@ -227,6 +236,12 @@ def score_id(
     }
     name = "rule" if judge is None else judge.name
     return f"{prediction}-{name}-{short_hash(content)}"
+
+
+def benchmark_of(score: str) -> str:
+    """Return the name of the benchmark in a score id; an id of another form is its own name."""
+    found = _SCORE.match(score)
+    return score if found is None else found[1]
 
 
 def short_hash(value: Any) -> str:

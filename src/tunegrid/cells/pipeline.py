@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tunegrid.cells import preflight
-from tunegrid.cells.attempts import note_attempt, noting_failure
+from tunegrid.cells import attempts, failure, preflight, state, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.libraries import prepare_process
 from tunegrid.cells.loaded_models import Models
 from tunegrid.cells.requests import asked_of
 from tunegrid.cells.stages import lm_eval, predict, score
 from tunegrid.cells.stages.train import train_cell
-from tunegrid.cells.state import is_trained
 from tunegrid.config.choices import Stage
 from tunegrid.config.errors import (
     ConfigError,
@@ -68,27 +66,27 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     run_directory.create()
     with Lock(run_directory.path / run_files.LOCK):
         run_directory.remove(run_files.RESULTS)
-        run_directory.write(run_files.CELL, cell.record())
-        note_attempt(run_directory, "begins")
+        run_directory.write(run_files.CELL, wanted.record(cell))
+        attempts.note_attempt(run_directory, "begins")
         models = Models(cell, run_directory)
-        if not is_trained(cell, run_directory):
-            with noting_failure(run_directory, "train"):
+        if not state.is_trained(cell):
+            with attempts.noting_failure(run_directory, failure.TRAIN):
                 train_cell(cell, run_directory, models, should_stop)
         incomplete = []
         for one in asked:
-            with noting_failure(run_directory, f"predict {one.name}"):
+            with attempts.answering(run_directory, one):
                 predict.predict(cell, run_directory, one, models, should_stop)
-            with noting_failure(run_directory, f"score {one.name}"):
+            with attempts.scoring(run_directory, one):
                 summary = score.score(cell, run_directory, one, should_stop)
             if summary["incomplete"]:
                 incomplete.append(score.incomplete_message(summary))
         scored = [one.score_id for one in asked]
         if config.stage is not Stage.train and config.eval.tasks:
-            with noting_failure(run_directory, "lm_eval"):
+            with attempts.harness(run_directory, wanted.harness_id(cell)):
                 scored.append(lm_eval.run(cell, run_directory, models))
         if incomplete:
             # Without results.json the cell counts as incomplete, and is not failed either.
             raise Incomplete("\n".join(incomplete))
         run_directory.write(run_files.RESULTS, {"scores": scored})
         # A note of a process that was killed belongs to no stage that could remove it.
-        run_directory.remove(run_files.FAILED)
+        failure.clear_run(run_directory, wanted.benchmarks(cell))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ SCORED_AS = {
 
 KEPT_BENCHMARKS = 8
 _read_before: dict[str, Benchmark] = {}
+_rendered_before: dict[tuple[int, str], tuple[Benchmark, tuple[str, ...]]] = {}
 
 
 @dataclass(frozen=True)
@@ -65,19 +66,23 @@ def asked(cell: Cell) -> list[Asked]:
         ConfigError: a protocol that a benchmark does not have.
         DataError: a benchmark's file cannot be read.
     """
+    return [one for name in schema.benchmarks(cell.config) for one in asked_about(cell, name)]
+
+
+def asked_about(cell: Cell, name: str) -> list[Asked]:
+    """Return how a cell is asked one of its benchmarks; see `asked`."""
+    settings = schema.benchmarks(cell.config)[name]
+    benchmark = limited(_benchmark(settings), cell.config.eval.limit)
     found = []
-    for name, settings in schema.benchmarks(cell.config).items():
-        benchmark = limited(_benchmark(settings), cell.config.eval.limit)
-        for protocol in dict.fromkeys(settings.protocols):
-            if protocol is Protocol.likelihood and benchmark.choices is None:
-                raise ConfigError(
-                    f"eval.{name}.protocols: {name} has no choices whose likelihoods could be "
-                    "compared; accepted: generation"
-                )
-            found += [
-                _asked(cell, name, settings, benchmark, scored_as)
-                for scored_as in SCORED_AS[protocol]
-            ]
+    for protocol in dict.fromkeys(settings.protocols):
+        if protocol is Protocol.likelihood and benchmark.choices is None:
+            raise ConfigError(
+                f"eval.{name}.protocols: {name} has no choices whose likelihoods could be "
+                "compared; accepted: generation"
+            )
+        found += [
+            _asked(cell, name, settings, benchmark, scored_as) for scored_as in SCORED_AS[protocol]
+        ]
     return found
 
 
@@ -108,7 +113,7 @@ def _asked(
         benchmark=benchmark,
         settings=settings,
         protocol=protocol,
-        prompts=tuple(render_item(config, item) for item in benchmark.items),
+        prompts=_rendered(config, benchmark),
         max_new_tokens=settings.max_new_tokens or decoding.max_new_tokens,
         stops_when_decided=(
             settings.stops_when_decided
@@ -149,6 +154,23 @@ def _asked(
         if judge is None
         else {"function": hashed_name(judge.function), "options": judge.options},
     )
+
+
+def _rendered(config: CellConfig, benchmark: Benchmark) -> tuple[str, ...]:
+    """Return one prompt an item; what was rendered before is not rendered again.
+
+    A sweep of a thousand cells that is asked for again needs nothing but their names.
+    """
+    words = canonical_json([asdict(config.prompt), config.eval.prompt_suffix])
+    known = _rendered_before.get((id(benchmark), words))
+    # An id is used again once its object is gone; the kept one is not.
+    if known is not None and known[0] is benchmark:
+        return known[1]
+    found = tuple(render_item(config, item) for item in benchmark.items)
+    if len(_rendered_before) == KEPT_BENCHMARKS:
+        _rendered_before.pop(next(iter(_rendered_before)))
+    _rendered_before[id(benchmark), words] = (benchmark, found)
+    return found
 
 
 def judge_label(judge: JudgeConfig) -> str:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tunegrid.cells import attempts, identity, inference_settings, requests
+from tunegrid.cells import attempts, failure, identity, inference_settings, requests, state, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.loaded_models import Models
 from tunegrid.cells.stages import lm_eval, predict, score
@@ -80,7 +80,7 @@ def _is_prepared(config: CellConfig) -> bool:
 def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> list[str]:
     """Answer and score one cell; return why it is incomplete, if it is."""
     run_directory = RunDirectory(cell.directory)
-    if cell.config.peft.function is not None and not run_directory.has(run_files.TRAINED):
+    if not state.is_trained(cell):
         raise StageError("it is not trained; run it with `python run.py` first")
     run_directory.create()
     asked = requests.asked_of(cell)
@@ -88,17 +88,17 @@ def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> lis
     harness: list[str] = []
     with Lock(run_directory.path / run_files.LOCK):
         run_directory.remove(run_files.RESULTS)
-        run_directory.write(run_files.CELL, cell.record())
+        run_directory.write(run_files.CELL, wanted.record(cell))
         models = Models(cell, run_directory, shared.base)
         for one in asked:
-            with attempts.noting_failure(run_directory, f"predict {one.name}"):
+            with attempts.answering(run_directory, one):
                 predict.predict(cell, run_directory, one, models, should_stop)
         if cell.config.eval.tasks:
-            with attempts.noting_failure(run_directory, "lm_eval"):
+            with attempts.harness(run_directory, wanted.harness_id(cell)):
                 harness = [lm_eval.run(cell, run_directory, models)]
         shared.take_back(models.loaded())
         for one in asked:
-            with attempts.noting_failure(run_directory, f"score {one.name}"):
+            with attempts.scoring(run_directory, one):
                 summary = score.score(cell, run_directory, one, should_stop)
             if summary["incomplete"]:
                 incomplete.append(f"{cell.train_id}: {score.incomplete_message(summary)}")
@@ -106,6 +106,7 @@ def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> lis
             run_directory.write(
                 run_files.RESULTS, {"scores": [*(one.score_id for one in asked), *harness]}
             )
+            failure.clear_run(run_directory, wanted.benchmarks(cell))
     return incomplete
 
 

@@ -20,7 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from tunegrid.cells import check, inference_settings, requests
+from tunegrid.cells import check, inference_settings, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import is_finished
 from tunegrid.config.choices import Stage
@@ -161,8 +161,10 @@ def is_refusal(error: Exception) -> bool:
 def report(members: Sequence[Member]) -> int:
     """Print every cell with how far it is, then the comparison of those that are scored.
 
-    Returns the exit code: 1 where a run cannot be read, which is named; the others have their rows.
+    What other cells have left undone in the same runs is none of theirs. Returns the exit code: 1
+    where a cell failed, or a run cannot be read, which is named; the others have their rows.
     """
+    from tunegrid.cells import state
     from tunegrid.reports.rows import readable, run_rows
     from tunegrid.reports.terminal import print_comparison, print_runs
 
@@ -173,11 +175,16 @@ def report(members: Sequence[Member]) -> int:
             lock.clear_dead(path / run_files.LOCK)
     runs = [RunDirectory(path) for path in directories]
     whole, damaged = readable([run for run in runs if run.has(run_files.CELL)])
-    print_runs(run_rows(whole), len(runs) - len(damaged))
+    asked: dict[str, list[str]] = {}
+    for member in members:
+        asked.setdefault(member.cell.train_id, []).extend(asked_scores(member.cell))
+    found = run_rows(whole, asked)
+    print_runs(found, len(runs) - len(damaged))
     print_comparison(whole, _ways(members))
     for run, what in damaged:
         say(f"{run.path} cannot be read and was left out: {what}")
-    return 1 if damaged else 0
+    bad = [status.value for status in state.BAD]
+    return int(bool(damaged) or any(row["status"] in bad for row in found))
 
 
 def _ways(members: Sequence[Member]) -> dict[str, dict[str, list[str]]]:
@@ -230,7 +237,7 @@ def run_one(cell: Cell) -> int:
         return EXIT_CODES[follow(cell).state]
     run = RunDirectory(cell.directory)
     stage = cell.config.stage
-    asked = [one.score_id for one in requests.asked_of(cell)]
+    asked = wanted.score_ids(cell)
     if is_finished(cell):
         print(f"{cell.train_id} is finished already; nothing was run.", file=sys.stderr)
         print_cell(run, stage, asked)
@@ -241,7 +248,7 @@ def run_one(cell: Cell) -> int:
     if outcome.reason:
         print(f"\n{outcome.reason}", file=sys.stderr)
     if outcome.state == DONE:
-        print_cell(run, stage)
+        print_cell(run, stage, asked)
     elif outcome.state in (INTERRUPTED, NOT_STARTED):
         print(
             "\nStopped. Nothing is lost but the steps since the last checkpoint; "

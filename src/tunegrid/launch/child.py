@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from tunegrid.cells import failure, state, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.config.choices import Stage
 from tunegrid.config.errors import (
@@ -147,8 +148,8 @@ def check_architectures(sender: Connection, cells: list[Cell]) -> None:
     os._exit(exits.REFUSED if refused else exits.DONE)
 
 
-def note_death(cell: Cell, code: int) -> str:
-    """Write failed.json for a child that ended without saying why; return the reason.
+def death(cell: Cell, code: int) -> str:
+    """Return why a child ended that did not say it.
 
     Args:
         cell: what it ran.
@@ -164,20 +165,23 @@ def note_death(cell: Cell, code: int) -> str:
             ", which is how a system short of memory ends a process: "
             "lower runtime.micro_batch_tokens or choose quantization=int8 or nf4"
         )
-    note_failure(cell, reason)
     return reason
 
 
 def note_failure(cell: Cell, reason: str) -> None:
-    """Write failed.json on behalf of a process that died, under the lock it left behind."""
+    """Write failed.json on behalf of a process that died, under the lock it left behind.
+
+    What it was at is the first stage that is not done.
+    """
     run = RunDirectory(cell.directory)
+    noted = state.of_next_stage(state.of_cell(cell), reason)
     try:
         run.create()
         with Lock(run.path / LOCK):
             if not run.has(CELL):
                 # Without it no table would know of the run.
-                run.write(CELL, cell.record())
-            run.write(FAILED_FILE, {"stage": "unknown", "error": reason, "traceback": ""})
+                run.write(CELL, wanted.record(cell))
+            failure.write(run, noted)
     except StoreError:
         # Another launch has the cell already, or the disk is full: the reason is still shown.
         return

@@ -35,6 +35,11 @@ class Outcome:
     """`done`, `failed`, `refused`, `interrupted` or `not started`."""
     reason: str = ""
 
+    @property
+    def first_line(self) -> str:
+        """The first line of the reason; empty without one."""
+        return next(iter(self.reason.splitlines()), "")
+
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
     """Return the exit code of a command that ended so: 0 only when every cell is done."""

@@ -15,9 +15,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from tunegrid.cells import failure, state
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import is_finished
-from tunegrid.config.errors import StoreError
+from tunegrid.config.choices import Stage
 from tunegrid.launch import child, exits, processes
 from tunegrid.launch.distributed import cell as distributed
 from tunegrid.launch.outcomes import (
@@ -29,7 +30,6 @@ from tunegrid.launch.outcomes import (
     Outcome,
 )
 from tunegrid.store import lock, run_files
-from tunegrid.store.run_directory import RunDirectory
 
 LOOK_AGAIN_SECONDS = 1.0
 
@@ -182,11 +182,12 @@ def _shown(cell: Cell, parallel: int) -> Cell:
 
 def _ended_elsewhere(work: _Work, cell: Cell) -> Outcome | None:
     """Return how another launch ended the cell since this call began, or None."""
-    if is_finished(cell):
+    found = state.of_cell(cell)
+    if found.is_done and cell.config.stage is not Stage.probe:
         return Outcome(cell.train_id, DONE)
-    stamp = _failure_stamp(cell)
-    if stamp is not None and stamp != work.failures_before[cell.train_id]:
-        return Outcome(cell.train_id, FAILED, _reason(cell))
+    is_new = found.failed_at_ns != work.failures_before[cell.train_id]
+    if found.status is state.Status.failed and is_new:
+        return Outcome(cell.train_id, FAILED, found.reason)
     return None
 
 
@@ -224,16 +225,23 @@ def _outcome(cell: Cell, code: int, message: str) -> Outcome:
     if code == exits.REFUSED:
         return Outcome(cell.train_id, REFUSED, message)
     if code == exits.INCOMPLETE:
-        # Its status is incomplete, which a failed.json would hide.
+        # It is incomplete, which a failed.json would hide.
         return Outcome(cell.train_id, FAILED, message)
-    if is_finished(cell):
+    if cell.config.stage is Stage.probe:
+        # It leaves nothing in the run directory, not even how it failed.
+        return Outcome(cell.train_id, FAILED, message or child.death(cell, code))
+    found = state.of_cell(cell)
+    if found.is_done:
         # Its end was lost, its results were not.
         return Outcome(cell.train_id, DONE)
     if code != exits.FAILED or not message:
-        message = child.note_death(cell, code)
-    elif not RunDirectory(cell.directory).has(run_files.FAILED):
+        message = child.death(cell, code)
         child.note_failure(cell, message)
-    return Outcome(cell.train_id, FAILED, message)
+    elif found.status is not state.Status.failed:
+        child.note_failure(cell, message)
+    found = state.of_cell(cell)
+    said = f"{found.what}: {message}" if found.status is state.Status.failed else message
+    return Outcome(cell.train_id, FAILED, said)
 
 
 def _announce(total: int, number: int, cell: Cell, what: str, reason: str = "") -> None:
@@ -247,14 +255,4 @@ def _announce(total: int, number: int, cell: Cell, what: str, reason: str = "") 
 
 
 def _failure_stamp(cell: Cell) -> int | None:
-    try:
-        return (cell.directory / run_files.FAILED).stat().st_mtime_ns
-    except OSError:
-        return None
-
-
-def _reason(cell: Cell) -> str:
-    try:
-        return str(RunDirectory(cell.directory).read(run_files.FAILED).get("error", ""))
-    except (StoreError, AttributeError):
-        return "failed.json cannot be read"
+    return failure.written_at_ns(cell.directory)

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunegrid.cells import state, wanted
 from tunegrid.cells.identity import Cell
-from tunegrid.cells.state import is_finished
 from tunegrid.config.choices import Retry, Stage
 from tunegrid.config.errors import ConfigError, StoreError, all_problems
 from tunegrid.config.schema import RuntimeConfig
 from tunegrid.launch import record as launches
 from tunegrid.launch import resources, runner
-from tunegrid.launch.outcomes import DONE, FAILED, NOT_STARTED, Outcome
+from tunegrid.launch.outcomes import DONE, FAILED, INTERRUPTED, NOT_STARTED, Outcome
 from tunegrid.launch.sweep_cells import Member, Members
-from tunegrid.store import lock, run_directory, run_files
+from tunegrid.store import run_directory, run_files
 from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
 
@@ -82,9 +82,13 @@ def split(members: Sequence[Member], retry: Retry) -> Split:
     _refuse_newer(members)
     done, kept, waiting = [], [], []
     for member in members:
-        if retry is not Retry.all and is_finished(member.cell):
+        if retry is Retry.all:
+            waiting.append(member)
+            continue
+        found = state.of_cell(member.cell)
+        if found.is_done and member.cell.config.stage is not Stage.probe:
             done.append(member)
-        elif retry is Retry.none and RunDirectory(member.cell.directory).has(run_files.FAILED):
+        elif retry is Retry.none and found.status is state.Status.failed:
             kept.append(member)
         else:
             waiting.append(member)
@@ -148,7 +152,11 @@ def run(
             fail_fast=one.fail_fast,
         )
     remaining = [
-        Outcome(member.cell.train_id, FAILED, "failed before (runtime.retry=none)")
+        Outcome(
+            member.cell.train_id,
+            FAILED,
+            f"{state.of_cell(member.cell).reason} (before this launch; runtime.retry=none)",
+        )
         for member in parts.kept_failed
     ]
     return [*outcomes, *remaining]
@@ -172,26 +180,28 @@ def still_there(members: Sequence[Member], outcomes: Sequence[Outcome]) -> list[
 
 def _is_there(cell: Cell) -> bool:
     # A probe leaves nothing in the run directory; another launch may be asking the run more.
-    return (
-        cell.config.stage is Stage.probe
-        or is_finished(cell)
-        or lock.is_held(cell.directory / run_files.LOCK)
-    )
+    if cell.config.stage is Stage.probe:
+        return True
+    found = state.of_cell(cell)
+    return found.is_done or found.status is state.Status.running
 
 
 def from_disk(members: Sequence[Member]) -> list[Outcome]:
     """Return how cells ended that one of Hydra's own launchers ran."""
-    outcomes = []
-    for member in members:
-        cell = member.cell
-        if is_finished(cell) or cell.config.stage is Stage.probe:
-            # A probe leaves nothing in the run directory.
-            outcomes.append(Outcome(cell.train_id, DONE))
-        else:
-            failed = RunDirectory(cell.directory).has(run_files.FAILED)
-            state = FAILED if failed else NOT_STARTED
-            outcomes.append(Outcome(cell.train_id, state))
-    return outcomes
+    return [_ended(member.cell) for member in members]
+
+
+def _ended(cell: Cell) -> Outcome:
+    if cell.config.stage is Stage.probe:
+        # It leaves nothing in the run directory.
+        return Outcome(cell.train_id, DONE)
+    found = state.of_cell(cell)
+    if found.is_done:
+        return Outcome(cell.train_id, DONE)
+    if found.status in state.BAD:
+        return Outcome(cell.train_id, FAILED, found.reason)
+    begun = found.status is not state.Status.not_begun
+    return Outcome(cell.train_id, INTERRUPTED if begun else NOT_STARTED, found.reason)
 
 
 def refuse_impossible(one: RuntimeConfig, config: Any, is_local: bool) -> None:
@@ -226,10 +236,8 @@ def record(
 
 
 def asked_scores(cell: Cell) -> list[str]:
-    """Return the names of the scores a cell is asked for."""
-    from tunegrid.cells import requests
-
-    return [asked.score_id for asked in requests.asked_of(cell)]
+    """Return the names of the scores a cell is asked for, those of lm-evaluation-harness too."""
+    return wanted.score_ids(cell)
 
 
 def say(line: str) -> None:

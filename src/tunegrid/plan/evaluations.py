@@ -13,6 +13,7 @@ from typing import Any
 
 from tunegrid.cells import requests
 from tunegrid.cells.identity import Cell
+from tunegrid.cells.state import RunState
 from tunegrid.config import schema
 from tunegrid.config.choices import Protocol, Stage
 from tunegrid.config.errors import TunegridError
@@ -95,7 +96,7 @@ def left(
     facts: Mapping[str, Mapping[str, Any]],
     measurements: Sequence[Measurement],
     *,
-    is_trained: bool,
+    state: RunState,
 ) -> list[Evaluation]:
     """Return what a cell's benchmarks still need; nothing of one that is answered and scored.
 
@@ -103,11 +104,11 @@ def left(
         cell: with or without its files.
         facts: what `jobs` have found out, by name.
         measurements: for the length of answers.
-        is_trained: whether answers can be there already.
+        state: how far the cell is.
     """
     if cell.config.stage is Stage.train:
         return []
-    answered, scored = _there(cell) if is_trained else (set[str](), set[str]())
+    answered, scored = _there(cell, state) if state.is_trained else (set[str](), set[str]())
     found = []
     for name, settings in schema.benchmarks(cell.config).items():
         for protocol in dict.fromkeys(settings.protocols):
@@ -117,7 +118,7 @@ def left(
     return found
 
 
-def _there(cell: Cell) -> tuple[set[Any], set[Any]]:
+def _there(cell: Cell, state: RunState) -> tuple[set[Any], set[Any]]:
     """Return which benchmarks, by name and protocol, are answered and which are scored, too."""
     run = RunDirectory(cell.directory)
     try:
@@ -125,12 +126,13 @@ def _there(cell: Cell) -> tuple[set[Any], set[Any]]:
     except (TunegridError, OSError):
         return set(), set()
     answered, unscored = set(), set()
+    finished = {one.score_id for one in state.evaluations if one.is_finished}
     for one in asked:
         is_generated = one.protocol == requests.GENERATION
         place = (one.name, Protocol.generation if is_generated else Protocol.likelihood)
         if run.has(f"{run_files.PREDICTIONS}/{one.prediction_id}.jsonl"):
             answered.add(place)
-        if not run.has(f"{run_files.SCORES}/{one.score_id}.json"):
+        if one.score_id not in finished:
             unscored.add(place)
     return answered, answered - unscored
 

@@ -13,10 +13,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from tunegrid.cells import state
 from tunegrid.cells.check import Planned
 from tunegrid.cells.identity import Cell
-from tunegrid.cells.state import Status
 from tunegrid.config.errors import TunegridError
 from tunegrid.config.fingerprint import canonical_json
 from tunegrid.plan import (
@@ -36,6 +34,7 @@ from tunegrid.plan.devices import Hardware
 from tunegrid.plan.evaluations import Evaluation
 from tunegrid.plan.examples import Amount
 from tunegrid.plan.figures import Basis, Figure, Range, total
+from tunegrid.plan.progress import Status
 from tunegrid.plan.rows import Plan, Row, Totals
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -85,10 +84,10 @@ def _row(
     refused = item.refused
     if refused is None:
         refused = numbers if isinstance(numbers, str) else refusal
-    progress = state.progress(cell, refused)
+    progress = status.progress(cell, refused)
     device = devices.device_of(config.runtime)
     plain = json.loads(canonical_json(asdict(config)))
-    left = evaluations.left(cell, known, measurements, is_trained=progress.is_trained)
+    left = evaluations.left(cell, known, measurements, state=progress.found)
     left = [] if progress.status is Status.done else left
     left = [one for one in left if one.key not in answered]
     answered |= {one.key for one in left}

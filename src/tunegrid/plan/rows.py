@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tunegrid.cells.identity import Cell
-from tunegrid.cells.state import Progress, Status
 from tunegrid.plan.architecture import Architecture
 from tunegrid.plan.examples import Amount
 from tunegrid.plan.figures import Figure, Range, total
+from tunegrid.plan.progress import Progress, Status
 
 
 @dataclass(frozen=True)

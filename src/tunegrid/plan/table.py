@@ -14,9 +14,9 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.table import Table
 
-from tunegrid.cells.state import Status
 from tunegrid.plan.figures import Basis, Figure, Range
 from tunegrid.plan.hours import FIRST
+from tunegrid.plan.progress import Status
 from tunegrid.plan.records import rows, words_of
 from tunegrid.plan.rows import Plan, Row, Totals
 
@@ -180,8 +180,8 @@ def _short(value: float) -> str:
 
 
 def _print_reasons(console: Console, plan: Plan) -> None:
-    """Print why cells are refused or have failed, cells of one reason together."""
-    for status in (Status.failed, Status.refused):
+    """Print why cells are refused, failed or cannot be read, cells of one reason together."""
+    for status in (Status.failed, Status.unreadable, Status.refused):
         reasons: dict[str, list[str]] = {}
         for row in plan.rows:
             if row.progress.status is status:

@@ -6,12 +6,12 @@ A missing cell is a missing row: nothing is filled in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tunegrid.cells import state
 from tunegrid.cells.labels import words
-from tunegrid.cells.state import status
 from tunegrid.config.errors import StoreError
 from tunegrid.store import json_files, run_files
 from tunegrid.store.run_directory import RunDirectory
@@ -71,9 +71,17 @@ def metric_rows(runs: Iterable[RunDirectory]) -> list[dict[str, Any]]:
     return rows
 
 
-def run_rows(runs: Iterable[RunDirectory]) -> list[dict[str, Any]]:
-    """Return one row per run, finished or not, with `RUN_COLUMNS`."""
-    return [_run_row(run) for run in runs]
+def run_rows(
+    runs: Iterable[RunDirectory], asked: Mapping[str, Collection[str]] | None = None
+) -> list[dict[str, Any]]:
+    """Return one row per run, finished or not, with `RUN_COLUMNS`.
+
+    Args:
+        runs: their directories.
+        asked: names of the scores that are asked of each run, by train_id; without it the status
+            is that of the run by itself.
+    """
+    return [_run_row(run, None if asked is None else asked[run.path.name]) for run in runs]
 
 
 def score_summaries(run: RunDirectory) -> list[dict[str, Any]]:
@@ -82,30 +90,22 @@ def score_summaries(run: RunDirectory) -> list[dict[str, Any]]:
     return [json_files.read_json(path) for path in paths]
 
 
-def _run_row(run: RunDirectory) -> dict[str, Any]:
+def _run_row(run: RunDirectory, asked: Collection[str] | None) -> dict[str, Any]:
     report = _read_if_there(run, run_files.TRAINED)
     provenance = _read_if_there(run, run_files.PROVENANCE)
-    failure = _read_if_there(run, run_files.FAILED)
-    unscored = [summary for summary in score_summaries(run) if summary.get("incomplete")]
+    found = state.of_run(run.path, asked=None if asked is None else list(asked))
     hardware = provenance.get("hardware", {})
     facts = {
-        "status": status(run),
+        "status": found.status.value,
         "suspect": "; ".join(suspects(run)),
         "examples": report.get("examples"),
         "first_loss": report.get("first_tenth_loss"),
         "final_loss": report.get("last_tenth_loss"),
         "hardware": ", ".join([*hardware.get("graphics", []), hardware.get("processor") or ""]),
         "commit": provenance.get("commit", {}).get("revision"),
-        "error": str(failure.get("error") or "").splitlines()[0]
-        if failure.get("error")
-        else "; ".join(_incomplete(summary) for summary in unscored) or None,
+        "error": found.reason if found.status in state.BAD else None,
     }
     return _only(RUN_COLUMNS, report | words(run) | facts)
-
-
-def _incomplete(summary: dict[str, Any]) -> str:
-    count = sum(summary["problems"].values())
-    return f"{summary['benchmark']}: {count} items without a score by {summary['judge']}"
 
 
 def suspects(run: RunDirectory) -> list[str]:

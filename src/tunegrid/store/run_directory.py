@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -126,13 +126,19 @@ def finished_scores(run: RunDirectory) -> list[str] | None:
 def newer_format(run: RunDirectory) -> str | None:
     """Return why a run cannot be continued: a newer version of this program wrote it; else None."""
     try:
-        written = run.read(CELL).get("format", 0) if run.has(CELL) else 0
-    except (StoreError, AttributeError):
+        record = run.read(CELL) if run.has(CELL) else {}
+    except StoreError:
         return None
+    return newer_record(run.path, record) if isinstance(record, dict) else None
+
+
+def newer_record(directory: Path, record: Mapping[str, Any]) -> str | None:
+    """Return why a run with this cell.json cannot be continued, as `newer_format` does."""
+    written = record.get("format", 0)
     if not isinstance(written, int) or written <= FORMAT:
         return None
     return (
-        f"{run.path / CELL} has format {written}, and this version writes {FORMAT}: a newer "
+        f"{directory / CELL} has format {written}, and this version writes {FORMAT}: a newer "
         "tunegrid made it. Update this one, or choose another place with "
         "runtime.results=<directory>; the run is untouched"
     )

@@ -139,12 +139,12 @@ def test_only_the_end_of_a_long_curve_is_read(tmp_path: Path) -> None:
     assert 10 < len(records) < 1000
 
 
-def test_a_killed_cell_is_stopped_and_keeps_its_step(tmp_path: Path) -> None:
+def test_a_killed_cell_is_interrupted_and_keeps_its_step(tmp_path: Path) -> None:
     run = Run(tmp_path).training(10)
     dead = {"host": socket.gethostname(), "pid": 2**22 + 1, "started": 1.0, "token": "x"}
     (run.directory.path / run_files.LOCK).write_text(json.dumps(dead))
     found = look(run, BELLE)
-    assert (found.state, found.step, found.steps) == ("stopped", 10, 40)
+    assert (found.state, found.step, found.steps) == ("interrupted", 10, 40)
 
 
 def test_a_cell_on_another_host_is_told_by_its_heartbeat(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_cell_on_another_host_is_told_by_its_heartbeat(tmp_path: Path) -> None
     found = look(run, BELLE)
     assert (found.state, found.host) == ("training", "node7")
     os.utime(path, (1, 1))
-    assert look(run, BELLE).state == "stopped"
+    assert look(run, BELLE).state == "interrupted"
 
 
 def test_predicting_counts_the_lines_that_are_there(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_scoring_follows_whole_predictions(tmp_path: Path) -> None:
 def test_a_cell_is_done_when_what_was_asked_is_there(tmp_path: Path, method: str) -> None:
     run = Run(tmp_path, method=method)
     run = (run.trained() if method == "lora" else run.begun()).scored(BELLE)
-    assert look(run, BELLE, MMCU).state == "stopped"
+    assert look(run, BELLE, MMCU).state == "interrupted"
     run.scored(MMCU)
     assert look(run, BELLE, MMCU).state == "done"
     # Another cell of the same training is being asked other things, or failed at them.
@@ -200,8 +200,12 @@ def test_a_cell_is_done_when_what_was_asked_is_there(tmp_path: Path, method: str
 
 
 def test_an_incomplete_scoring_is_not_done(tmp_path: Path) -> None:
-    run = Run(tmp_path).trained().scored(BELLE, incomplete=True)
-    assert look(run, BELLE).state == "stopped"
+    run = Run(tmp_path).trained().scored(BELLE, incomplete=True, problems={"late": 2}, judge="j")
+    found = look(run, BELLE)
+    assert found.state == "incomplete"
+    assert (
+        found.remark == "trained; evaluation of belle is incomplete: 2 items without a score by j"
+    )
 
 
 def test_a_suspect_cell_says_why(tmp_path: Path) -> None:
@@ -212,7 +216,11 @@ def test_a_suspect_cell_says_why(tmp_path: Path) -> None:
 
 def test_a_failed_cell_names_stage_and_first_line(tmp_path: Path) -> None:
     found = look(Run(tmp_path).training(10).failed(), BELLE)
-    assert (found.state, found.stage, found.remark) == ("failed", "train", "OSError: no")
+    assert (found.state, found.stage, found.remark) == (
+        "failed",
+        "train",
+        "training failed: OSError: no",
+    )
     assert (found.step, found.steps) == (10, 40)
 
 
@@ -247,7 +255,9 @@ def test_a_newer_format_says_what_to_do(tmp_path: Path) -> None:
     run.directory.write(run_files.CELL, {"format": 2, "cell": "unknown"})
     found = look(run, BELLE)
     assert found.state == "unreadable"
-    assert "format 2, this version reads 1: update tunegrid" in (found.remark or "")
+    assert "has format 2, and this version writes 1: a newer tunegrid made it" in (
+        found.remark or ""
+    )
 
 
 def test_a_newer_setting_is_named_and_the_state_still_shown(tmp_path: Path) -> None:
@@ -425,7 +435,7 @@ def test_all_runs_can_be_watched_too(
     RunDirectory(results / "runs" / "cell-0").write(run_files.RESULTS, {"scores": [BELLE]})
     found = {cell.train_id: cell.state for cell in SweepWatch(results, None).look().cells}
     assert found == {
-        "cell-0": "done", "cell-1": "stopped", "cell-2": "failed", "cell-4": "unreadable"
+        "cell-0": "done", "cell-1": "interrupted", "cell-2": "failed", "cell-4": "unreadable"
     }  # fmt: skip
 
 

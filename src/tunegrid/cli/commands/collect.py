@@ -36,8 +36,11 @@ def collect(options: argparse.Namespace) -> int:
         outcomes, left = collecting.look(launch, submission)
     else:
         outcomes = collecting.wait(launch, submission)
-    names = dict.fromkeys(entry.train_id for entry in launch.entries)
-    _print([RunDirectory(launch.results / "runs" / name) for name in names], options.json)
+    asked: dict[str, list[str]] = {}
+    for entry in launch.entries:
+        asked.setdefault(entry.train_id, []).extend(entry.asked)
+    runs = [RunDirectory(launch.results / "runs" / name) for name in asked]
+    _print(runs, asked, options.json)
     if left:
         print(f"{left} cells wait or run; collect them later", file=sys.stderr)
     for outcome in outcomes:
@@ -46,10 +49,10 @@ def collect(options: argparse.Namespace) -> int:
     return 0 if all(outcome.state == DONE for outcome in outcomes) else 1
 
 
-def _print(runs: list[RunDirectory], as_json: bool) -> None:
+def _print(runs: list[RunDirectory], asked: dict[str, list[str]], as_json: bool) -> None:
     from tunegrid.reports import rows, terminal
 
-    known = rows.run_rows([run for run in runs if run.has("cell.json")])
+    known = rows.run_rows([run for run in runs if run.has("cell.json")], asked)
     if as_json:
         from tunegrid.cli.output import print_json
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tunegrid.cells.state import Status
 from tunegrid.cli.output import said
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.project import project_directory
@@ -84,7 +85,8 @@ def _all_runs(options: argparse.Namespace) -> int:
         _print_json(per_run)
     else:
         output.print_table(per_run, RUN_COLUMNS)
-    return said(damaged)
+    failed = any(row["status"] in (Status.failed.value, Status.unreadable.value) for row in per_run)
+    return max(said(damaged), int(failed))
 
 
 def _print_json(found: list[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from tunegrid.cells.state import FINISHED
 from tunegrid.cli import output
 from tunegrid.cli.output import all_runs, print_json, print_table
 from tunegrid.reports import rows
@@ -46,7 +47,8 @@ def tables(options: argparse.Namespace) -> int:
         print_table(
             averages, (*telling, "benchmark", "value", "standard_error", "items", "suspect")
         )
-    unfinished = sum(row["status"] != "done" for row in per_run)
+    finished = [status.value for status in FINISHED]
+    unfinished = sum(row["status"] not in finished for row in per_run)
     print(
         f"{len(per_run)} cells, {unfinished} of them unfinished; {len(metrics)} measurements.\n"
         f"{directory / 'metrics.csv'}\n{directory / 'runs.csv'}",

@@ -16,12 +16,12 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from tunegrid.cells import state
 from tunegrid.cells.identity import Cell, effective_training
 from tunegrid.config.choices import Sharding, Stage
 from tunegrid.config.errors import ConfigError
 from tunegrid.launch.distributed.local import Team
 from tunegrid.launch.stop import StopRequest
-from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
 from tunegrid.training import process_group
 from tunegrid.training.process_group import Place
@@ -57,7 +57,7 @@ def is_to_train(cell: Cell) -> bool:
     return (
         cell.config.peft.function is not None
         and cell.config.stage in (Stage.all, Stage.train)
-        and not RunDirectory(cell.directory).has(run_files.TRAINED)
+        and not state.is_trained(cell)
     )
 
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
@@ -24,6 +25,7 @@ from time import monotonic
 from types import FrameType
 from typing import NoReturn
 
+from tunegrid.cells import failure, state
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import StageError, Stopped, StoreError, TunegridError
 from tunegrid.launch import exits
@@ -101,8 +103,7 @@ class Team:
             if self._stop() and not told and leader.pid is not None:
                 told = True
                 os.kill(leader.pid, signal.SIGINT)
-            is_trained = RunDirectory(self._cell.directory).has(run_files.TRAINED)
-            if self._failed and deadline is None and not is_trained:
+            if self._failed and deadline is None and not state.is_trained(self._cell):
                 deadline = monotonic() + GRACE_SECONDS
             if deadline is not None and monotonic() > deadline:
                 return
@@ -162,9 +163,8 @@ class Team:
         with contextlib.suppress(StoreError):
             run.create()
             with Lock(run.path / run_files.LOCK):
-                run.write(
-                    run_files.FAILED, {"stage": "train", "error": str(cause), "traceback": trace}
-                )
+                noted = state.of_next_stage(state.of_cell(self._cell), str(cause))
+                failure.write(run, replace(noted, traceback=trace))
 
     def _error(self, rank: int) -> TunegridError | None:
         """Return what a process said last, or None when it could say nothing."""

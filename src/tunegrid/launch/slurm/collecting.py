@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tunegrid.cells.failure import Failure
 from tunegrid.cells.state import is_finished
 from tunegrid.config.errors import StoreError, TunegridError
 from tunegrid.launch import record as launches
@@ -155,7 +156,7 @@ def _end(watch: _Watch, index: int, job: str, status: Status | None) -> None:
         _speak_for(watch, index, failures.of_job(job, status, watch.submission.log(job)))
 
 
-def _speak_for(watch: _Watch, index: int, failure: failures.Failure) -> None:
+def _speak_for(watch: _Watch, index: int, failure: Failure) -> None:
     """Write failed.json on behalf of a job that died; leaves the cell open while it is locked."""
     try:
         failures.write(watch.launch, index, failure)
@@ -169,7 +170,8 @@ def _speak_for(watch: _Watch, index: int, failure: failures.Failure) -> None:
     except StoreError as error:
         _note(watch, index, FAILED, f"{failure.error}; not written: {error}")
         return
-    _note(watch, index, FAILED, failure.error)
+    said = failures.of_this_launch(watch.launch, index, None)
+    _note(watch, index, FAILED, said or failure.error)
 
 
 def _is_finished(launch: Launch, index: int) -> bool:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from tunegrid.cells import identity
+from tunegrid.cells import failure, identity, state, wanted
+from tunegrid.cells.failure import Failure
+from tunegrid.cells.state import RunState
 from tunegrid.config.errors import ConfigError, StoreError
 from tunegrid.launch import record
 from tunegrid.launch.record import Launch
@@ -31,15 +33,6 @@ _SLURM = re.compile(r"\s*(srun|slurmstepd)\b")
 _UNSEEN = re.compile(r"does not see .*cells\.json|could not find submitted jobs")
 
 
-@dataclass(frozen=True)
-class Failure:
-    """The content of a failed.json."""
-
-    stage: str
-    error: str
-    traceback: str = ""
-
-
 def of_job(job: str, status: Status | None, log: Path) -> Failure:
     """Return why the cells of a job that is over have no results.
 
@@ -54,7 +47,8 @@ def of_job(job: str, status: Status | None, log: Path) -> Failure:
     else:
         code = f" (exit code {status.exit_code})" if status.exit_code else ""
         what = f"job {job} ended as {status.state}{code}"
-    return Failure("slurm", f"{what}: {_advice(status, tail, log)}", tail or "")
+    error = f"{what}: {_advice(status, tail, log)}"
+    return Failure("slurm", error, traceback=tail or "")
 
 
 def _advice(status: Status | None, tail: str | None, log: Path) -> str:
@@ -103,23 +97,30 @@ def log_tail(log: Path) -> str | None:
 
 
 def of_this_launch(launch: Launch, index: int, earlier: int | None) -> str | None:
-    """Return the error of a cell that failed by itself since the launch, or None.
+    """Return how a cell failed by itself since the launch, or None.
 
     Args:
         launch: the launch.
         index: the cell's.
         earlier: when the failed.json of before the launch was written, None without one.
     """
-    run = RunDirectory(launch.results / "runs" / launch.entries[index].train_id)
-    try:
-        if (run.path / run_files.FAILED).stat().st_mtime_ns == earlier:
-            return None
-        return str(run.read(run_files.FAILED).get("error", ""))
-    except OSError:
+    found = _state(launch, index)
+    if found.status is not state.Status.failed or found.failed_at_ns == earlier:
         return None
+    return found.reason
 
 
-def write(launch: Launch, index: int, failure: Failure) -> None:
+def _state(launch: Launch, index: int) -> RunState:
+    """Return how far a cell is with what its launch asked of it."""
+    entry = launch.entries[index]
+    return state.of_run(
+        launch.results / "runs" / entry.train_id,
+        asked=entry.asked,
+        has_method=entry.config["peft"]["function"] is not None,
+    )
+
+
+def write(launch: Launch, index: int, dead: Failure) -> None:
     """Write a cell's failed.json, under the lock that a dead process may have left.
 
     Raises:
@@ -130,21 +131,20 @@ def write(launch: Launch, index: int, failure: Failure) -> None:
     entry = launch.entries[index]
     run = RunDirectory(launch.results / "runs" / entry.train_id)
     run.create()
+    # What it was at is the first stage that is not done.
+    noted = state.of_next_stage(_state(launch, index), dead.error)
     with Lock(run.path / run_files.LOCK):
         if not run.has(run_files.CELL):
             # Without it no table would list the cell.
             run.write(run_files.CELL, _cell_record(launch, index))
-        run.write(
-            run_files.FAILED,
-            {"stage": failure.stage, "error": failure.error, "traceback": failure.traceback},
-        )
+        failure.write(run, replace(noted, traceback=dead.traceback))
 
 
 def _cell_record(launch: Launch, index: int) -> object:
     """Return the content of a cell.json; without the identity where that has changed."""
     entry = launch.entries[index]
     try:
-        return record.frozen_cell(launch, index).record()
+        return wanted.record(record.frozen_cell(launch, index))
     except (ConfigError, StoreError):
         return {
             "format": identity.FORMAT,

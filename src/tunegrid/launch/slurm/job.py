@@ -21,7 +21,8 @@ from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
-from tunegrid.cells import shared_base, state
+from tunegrid.cells import failure, shared_base, state
+from tunegrid.cells.failure import Failure
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import StageError, StoreError, TunegridError, all_problems
 from tunegrid.launch import child, exits, processes, runner
@@ -30,7 +31,6 @@ from tunegrid.launch.outcomes import FAILED, INTERRUPTED, NOT_STARTED, REFUSED, 
 from tunegrid.launch.record import Launch
 from tunegrid.launch.slurm import failures, queue, record
 from tunegrid.store import run_files
-from tunegrid.store.run_directory import RunDirectory
 
 ENDED_BY_SIGNAL = 143
 RESTARTS_WITHOUT_PROGRESS = 5
@@ -152,7 +152,7 @@ class Group:
                 reason = f"{type(error).__name__}: {error}"
                 # The others of its job go on, also where this one is being run elsewhere.
                 with contextlib.suppress(StoreError):
-                    failures.write(of, index, failures.Failure("check", reason))
+                    failures.write(of, index, Failure(failure.UNKNOWN, reason))
                 others[index] = Outcome(of.entries[index].train_id, REFUSED, reason)
         return cells, others
 
@@ -270,7 +270,8 @@ def answer_together(cells: Sequence[Cell], control: Control) -> None:
     What this leaves undone, because another launch works on a cell or because it failed, is run
     cell by cell afterwards, which also says why.
     """
-    waiting = [cell for cell in cells if not state.is_finished(cell) and _is_trained(cell)]
+    found = [(cell, state.of_cell(cell)) for cell in cells]
+    waiting = [cell for cell, one in found if one.is_trained and not one.is_done]
     for group in shared_base.grouped(waiting):
         if len(group) > 1 and not control.is_stopping:
             print(f"{len(group)} cells answer with one load of their base", file=sys.stderr)
@@ -287,7 +288,3 @@ def assist(cells: Sequence[Cell], control: Control) -> None:
     for cell in cells:
         if not control.is_stopping:
             control.run(processes.Child(child.run_cell, cell))
-
-
-def _is_trained(cell: Cell) -> bool:
-    return cell.config.peft.function is None or RunDirectory(cell.directory).has(run_files.TRAINED)

@@ -14,6 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from tunegrid.cells import failure
 from tunegrid.config import fingerprint
 from tunegrid.config.choices import Device
 from tunegrid.config.errors import ConfigError
@@ -22,7 +23,6 @@ from tunegrid.launch.record import Launch
 from tunegrid.launch.slurm import queue, record
 from tunegrid.launch.slurm.job import Group
 from tunegrid.launch.slurm.record import Submission
-from tunegrid.store import run_files
 
 COMMON = (
     "timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name",
@@ -225,9 +225,9 @@ def _earlier(launch: Launch, indices: Sequence[int]) -> dict[int, int]:
     """Return when the cells that failed before wrote so, by the file server's clock."""
     found = {}
     for index in indices:
-        path = launch.results / "runs" / launch.entries[index].train_id / run_files.FAILED
-        if path.exists():
-            found[index] = path.stat().st_mtime_ns
+        when = failure.written_at_ns(launch.results / "runs" / launch.entries[index].train_id)
+        if when is not None:
+            found[index] = when
     return found
 
 

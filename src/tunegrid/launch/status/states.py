@@ -1,8 +1,8 @@
-"""The state of one cell, from the files of its run directory alone.
+"""The state of one cell as a launch that is watched shows it: how far, how fast, how long yet.
 
-Owns: what each combination of files means. Never writes, holds no lock and loads no torch; a
-directory that is damaged or was written by a newer version gets a state that says so, and does
-not keep the others from being shown.
+Owns: the detail of what runs, and that a failure before a launch is history where the launch runs
+it again. What the files of a run mean is said by `cells.state`. Never writes, holds no lock and
+loads no torch.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid.cells import identity
+from tunegrid.cells import state as meaning
+from tunegrid.cells.state import RunState, Status
 from tunegrid.config.errors import StoreError
 from tunegrid.config.schema import CellConfig
 from tunegrid.launch.status.progress import ItemCounts, Reader, Speed, planned_steps
-from tunegrid.store import lock, run_files
+from tunegrid.store import run_files
 
 WAITING, TRAINING, PREDICTING, SCORING = "waiting", "training", "predicting", "scoring"
-DONE, SUSPECT, FAILED, STOPPED = "done", "suspect", "failed", "stopped"
-UNREADABLE = "unreadable"
+DONE, SUSPECT, FAILED, INTERRUPTED = "done", "suspect", "failed", "interrupted"
+INCOMPLETE, UNREADABLE = "incomplete", "unreadable"
 RUNNING = (TRAINING, PREDICTING, SCORING)
 FINAL = (DONE, SUSPECT, FAILED, UNREADABLE)
-HARNESS = "lm_eval"
 
 
 @dataclass(frozen=True)
@@ -84,69 +85,54 @@ class Looker:
             now: seconds since the epoch.
         """
         empty = State(cell.train_id, cell.label, WAITING)
+        found = meaning.of_run(
+            cell.directory,
+            asked=cell.asked,
+            has_method=cell.config["peft"]["function"] is not None if cell.config else None,
+            read=self.reader.json,
+        )
+        if found.status is Status.unreadable:
+            return replace(empty, state=UNREADABLE, remark=found.reason)
         try:
-            found = self._state(cell, empty, now)
+            return self._state(cell, empty, found, now)
         except (StoreError, KeyError, TypeError, AttributeError, ValueError, OSError) as error:
             what = str(error) if isinstance(error, StoreError) else f"a file lacks {error!r}"
             return replace(empty, state=UNREADABLE, remark=f"{cell.directory}: {what}")
-        return found
 
-    def _state(self, cell: Watched, empty: State, now: float) -> State:
+    def _state(self, cell: Watched, empty: State, found: RunState, now: float) -> State:
         record = self.reader.json(cell.directory / run_files.CELL)
+        if record is None and found.status is Status.not_begun:
+            return empty
         config = cell.config or (record or {}).get("config", {})
         note = None if record is None else newer(record)
-        if note is not None and record.get("format") != identity.FORMAT:
-            return replace(empty, state=UNREADABLE, remark=note)
-        path = cell.directory / run_files.LOCK
-        holder = lock.owner(path)
-        alive = bool(holder) and lock.is_alive(path, holder)
-        report = self.reader.json(cell.directory / run_files.TRAINED)
-        trained = report is not None or config["peft"]["function"] is None
-        unscored = None if cell.asked is None else self._unscored(cell)
-        finished = self._is_finished(cell, trained, unscored)
-        trained_facts = replace(
+        report = self.reader.json(cell.directory / run_files.TRAINED) or {}
+        facts = replace(
             empty,
-            step=(report or {}).get("steps"),
-            steps=(report or {}).get("steps"),
-            loss=(report or {}).get("last_tenth_loss"),
-            tokens_per_second=(report or {}).get("tokens_per_second"),
+            step=report.get("steps"),
+            steps=report.get("steps"),
+            loss=report.get("last_tenth_loss"),
+            tokens_per_second=report.get("tokens_per_second"),
             remark=note,
         )
-        if alive and not finished:
-            host = None if holder.get("host") == socket.gethostname() else holder.get("host")
+        if found.is_done:
+            return self._done(cell, facts, report, found)
+        if found.status is Status.running:
+            mine = found.holder.get("host") == socket.gethostname()
+            host = None if mine else found.holder.get("host")
             began = _changed(cell.directory / run_files.CELL) or now
-            running = replace(trained_facts, host=host, seconds_taken=max(0.0, now - began))
-            if not trained:
+            running = replace(facts, host=host, seconds_taken=max(0.0, now - began))
+            if not found.is_trained:
                 return self._training(cell, running, config)
-            return self._evaluating(cell, running, config, unscored, holder, now)
-        failure = self.reader.json(cell.directory / run_files.FAILED)
-        # A failure belongs to this cell or to one of the same training that is asked other things.
-        if finished and (cell.asked or failure is None):
-            return self._done(cell, trained_facts, report or {})
-        if failure is not None and not self._runs_again(cell):
-            return replace(
-                self._stopped(cell, trained_facts, config) if not trained else trained_facts,
-                state=FAILED, stage=failure.get("stage"), remark=_first_line(failure.get("error")),
-            )  # fmt: skip
-        if record is None:
-            return empty
-        left = self._stopped(cell, trained_facts, config) if not trained else trained_facts
-        return replace(left, state=WAITING if failure is not None else STOPPED)
-
-    def _unscored(self, cell: Watched) -> str | None:
-        """Return the first score that is asked for and not complete, or None."""
-        for name in cell.asked or ():
-            summary = self.reader.json(cell.directory / run_files.SCORES / f"{name}.json")
-            if summary is None or summary.get("incomplete"):
-                return name
-        return None
-
-    def _is_finished(self, cell: Watched, trained: bool, unscored: str | None) -> bool:
-        if cell.asked is not None:
-            return trained and unscored is None
-        # Without a launch the run's own list of what was asked for has to do.
-        named = (self.reader.json(cell.directory / run_files.RESULTS) or {}).get("scores")
-        return trained and named is not None
+            return self._evaluating(cell, running, config, found, now)
+        left = facts if found.is_trained else self._stopped(cell, facts, config)
+        if found.status is Status.failed:
+            if self._runs_again(cell):
+                return replace(left, state=WAITING)
+            stage = found.failed.name if found.failed is not None else None
+            return replace(left, state=FAILED, stage=stage, remark=found.reason)
+        if found.status is Status.incomplete:
+            return replace(left, state=INCOMPLETE, remark=found.reason)
+        return replace(left, state=WAITING if record is None else INTERRUPTED)
 
     def _runs_again(self, cell: Watched) -> bool:
         """Return whether a failure is older than the launch, which runs failed cells again."""
@@ -175,16 +161,15 @@ class Looker:
         )
 
     def _evaluating(
-        self, cell: Watched, running: State, config: Mapping[str, Any], unscored: str | None,
-        holder: Mapping[str, Any], now: float,
-    ) -> State:  # fmt: skip
+        self, cell: Watched, running: State, config: Mapping[str, Any], found: RunState, now: float
+    ) -> State:
         folder = cell.directory / run_files.PREDICTIONS
         parts = sorted(folder.glob("*.part.jsonl"))
         named = dict(_benchmarks(config))
-        if unscored is not None:
-            name = next((n for n in sorted(named, key=len, reverse=True)
-                         if unscored.startswith(f"{n}-")), HARNESS)  # fmt: skip
-            prediction = unscored[: len(name) + 1 + identity.HASH_LENGTH]
+        at = None if cell.asked is None else found.unfinished
+        if at is not None:
+            name = at.name
+            prediction = at.score_id[: len(name) + 1 + identity.HASH_LENGTH]
             if (folder / f"{prediction}.jsonl").exists():
                 return replace(running, state=SCORING, stage=name)
             part = folder / f"{prediction}.part.jsonl"
@@ -199,7 +184,7 @@ class Looker:
         total = None if settings is None else self.items.of(settings, limit)
         rate = self.speed.per_second(part, count, now)
         if rate is None:
-            rate = self._rate_since_begin(cell, part, count, holder)
+            rate = self._rate_since_begin(cell, part, count, found.holder)
         left = (total - count) / rate if rate and total is not None else None
         return replace(running, state=PREDICTING, stage=name, step=count, steps=total,
                        seconds_left=None if left is None else max(0.0, left))  # fmt: skip
@@ -221,19 +206,15 @@ class Looker:
             return None
         return count / (ended - began)
 
-    def _done(self, cell: Watched, facts: State, report: Mapping[str, Any]) -> State:
-        doubts = list(report.get("suspect", []))
-        for path in sorted((cell.directory / run_files.SCORES).glob("*.json")):
-            if cell.asked is None or path.stem in cell.asked:
-                summary = self.reader.json(path)
-                doubts += [f"{summary['benchmark']}: {why}" for why in summary.get("suspect", [])]
+    def _done(
+        self, cell: Watched, facts: State, report: Mapping[str, Any], found: RunState
+    ) -> State:
         began = _changed(cell.directory / run_files.CELL)
         ended = _changed(cell.directory / run_files.RESULTS)
         is_whole = began and ended and ended > max(began, cell.launched)
         taken = ended - began if is_whole and report.get("resumed_from") is None else None  # type: ignore[operator]
-        remark = "; ".join([*([facts.remark] if facts.remark else []), *doubts]) or None
-        state = SUSPECT if doubts else DONE
-        return replace(facts, state=state, seconds_taken=taken, remark=remark)
+        remark = "; ".join(part for part in (facts.remark, found.reason) if part) or None
+        return replace(facts, state=found.status.value, seconds_taken=taken, remark=remark)
 
 
 def _benchmarks(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -251,19 +232,8 @@ def _changed(path: Path) -> float | None:
         return None
 
 
-def _first_line(text: Any) -> str | None:
-    lines = str(text or "").strip().splitlines()
-    return lines[0] if lines else None
-
-
 def newer(record: Mapping[str, Any]) -> str | None:
-    """Return what in a cell.json this version does not know and what to do, or None."""
-    number = record.get("format", identity.FORMAT)
-    if record.get("kind") != run_files.IMPORTED and number != identity.FORMAT:
-        return (
-            f"cell.json has format {number}, this version reads {identity.FORMAT}: "
-            "update tunegrid, or look with the version that wrote it (provenance.json names it)"
-        )
+    """Return which settings in a cell.json this version does not know and what to do, or None."""
     unknown = sorted(_unknown(record.get("config", {})))
     if unknown:
         return (

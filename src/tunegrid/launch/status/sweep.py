@@ -186,7 +186,9 @@ def seconds_left(cells: Sequence[State]) -> float | None:
     taken = [c.seconds_taken for c in cells if c.state in (states.DONE, states.SUSPECT)]
     known = [seconds for seconds in taken if seconds is not None]
     running = [c for c in cells if c.state in states.RUNNING]
-    open_cells = [c for c in cells if c.state in (states.WAITING, states.STOPPED)]
+    open_cells = [
+        c for c in cells if c.state in (states.WAITING, states.INTERRUPTED, states.INCOMPLETE)
+    ]
     if not running or (not known and (open_cells or any(c.seconds_left is None for c in running))):
         return None
     mean = sum(known) / len(known) if known else 0.0

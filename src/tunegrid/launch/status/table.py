@@ -22,12 +22,14 @@ from tunegrid.launch.status.sweep import Snapshot, SweepWatch, rows
 
 STYLES = {
     states.DONE: "green", states.SUSPECT: "yellow", states.FAILED: "bold red",
-    states.UNREADABLE: "bold red", states.STOPPED: "yellow", states.WAITING: "dim",
+    states.UNREADABLE: "bold red", states.INCOMPLETE: "yellow", states.INTERRUPTED: "yellow",
+    states.WAITING: "dim",
 }  # fmt: skip
 # What changes stands on top, what needs somebody next; a crop takes from the end.
-ORDER = (*states.RUNNING, states.FAILED, states.UNREADABLE, states.STOPPED, states.SUSPECT,
-         states.WAITING, states.DONE)  # fmt: skip
-COUNTED = ("done", "suspect", "running", "waiting", "stopped", "failed", "unreadable")
+ORDER = (*states.RUNNING, states.FAILED, states.UNREADABLE, states.INCOMPLETE, states.INTERRUPTED,
+         states.SUSPECT, states.WAITING, states.DONE)  # fmt: skip
+COUNTED = ("done", "suspect", "running", "waiting", "interrupted", "incomplete", "failed",
+           "unreadable")  # fmt: skip
 REMARKS = 8
 
 
