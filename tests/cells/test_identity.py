@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tunegrid.cells import identity
-from tunegrid.config.choices import Device, Layout, Stage
+from tunegrid.config.choices import Device, Layout, Precision, Schedule, Stage
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import (
     BenchmarkConfig,
@@ -56,13 +58,22 @@ def config() -> CellConfig:
     )
 
 
+def identified(cell: CellConfig, contents: dict[str, str] = CONTENTS) -> dict[str, Any]:
+    return identity.train_identity(cell, contents)
+
+
 def name(cell: CellConfig, contents: dict[str, str] = CONTENTS) -> str:
-    return identity.train_id(cell, identity.train_identity(cell, contents))
+    return identity.train_id(cell, identified(cell, contents))
+
+
+def hash_of(cell: CellConfig) -> str:
+    """The name without its words."""
+    return name(cell)[-identity.HASH_LENGTH :]
 
 
 def test_the_name_is_golden() -> None:
     """A change here renames every finished cell of every user: write it in the CHANGELOG."""
-    assert name(config()) == "base-lora-fp32-data-english-default-s0-b6e31e6baa15"
+    assert name(config()) == "base-lora-fp32-data-english-default-s0-f0929a4ae63b"
 
 
 def test_where_and_how_fast_a_cell_runs_is_no_part_of_it() -> None:
@@ -102,31 +113,120 @@ def changed(value: Any) -> Any:
     return members[(members.index(value) + 1) % len(members)]
 
 
+NO_WEIGHT = {
+    "model": {field.name for field in dataclasses.fields(ModelConfig)} - {"path"},
+    "peft": {"name", "precisions"},
+    "quantization": {"name", "double_quantization", "int8_threshold"},
+    "data": {"name", "collections", "max_rejected_share"},
+    "prompt": {"name", "language", "multiple_choice", "stop"},
+    "train": {"name", "log_every_steps", "checkpoints_per_epoch", "evaluations_per_epoch"},
+}
+"""Settings that change no weight of the cell above."""
 SETTINGS = [
-    (group, field.name)
-    for group in ("model", "peft", "quantization", "data", "prompt", "train")
+    (group, field.name, field.name in names)
+    for group, names in NO_WEIGHT.items()
     for field in dataclasses.fields(getattr(config(), group))
-    if (group, field.name)
-    not in {
-        ("model", "path"),
-        ("model", "attention_modules"),
-        ("model", "linear_modules"),
-        ("model", "architecture_config"),
-        ("model", "characters_per_token"),
-        ("model", "download_bytes"),
-        ("model", "planned"),
-        ("peft", "precisions"),
-        ("data", "collections"),
-    }
+    if (group, field.name) not in {("model", "path"), ("data", "collections")}
 ]
 
 
-@pytest.mark.parametrize(("group", "setting"), SETTINGS)
-def test_every_other_setting_changes_the_name(group: str, setting: str) -> None:
+@pytest.mark.parametrize(("group", "setting", "is_idle"), SETTINGS)
+def test_a_setting_changes_the_name_if_and_only_if_it_changes_weights(
+    group: str, setting: str, is_idle: bool
+) -> None:
     cell = copy.deepcopy(config())
     holder = getattr(cell, group)
     setattr(holder, setting, changed(getattr(holder, setting)))
-    assert name(cell) != name(config())
+    assert (hash_of(cell) == hash_of(config())) is is_idle
+
+
+def with_changes(changes: dict[str, Any], before: dict[str, Any] | None = None) -> str:
+    cell = config()
+    for dotted, value in {**(before or {}), **changes}.items():
+        *parents, last = dotted.split(".")
+        holder: Any = cell
+        for one in parents:
+            holder = getattr(holder, one)
+        setattr(holder, last, value)
+    return hash_of(cell)
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "is_idle"),
+    [
+        ({"train.max_steps": 9}, {"train.epochs": 7.0}, True),
+        ({}, {"train.epochs": 7.0}, False),
+        ({"train.keep_best": True}, {"train.evaluations_per_epoch": 3}, False),
+        ({}, {"train.evaluations_per_epoch": 3}, True),
+        ({"train.schedule": Schedule.constant}, {"train.warmup_share": 0.5}, True),
+        ({"train.schedule": Schedule.cosine}, {"train.warmup_share": 0.5}, False),
+        ({"quantization.precision": Precision.nf4}, {"quantization.double_quantization": False},
+         False),
+        ({"quantization.precision": Precision.int8}, {"quantization.double_quantization": False},
+         True),
+        ({"quantization.precision": Precision.int8}, {"quantization.int8_threshold": 5.0}, False),
+        # peft's own defaults, written out.
+        ({}, {"peft.options": {"type": "LORA", "r": 16, "lora_alpha": 8}}, False),
+        ({"peft.options": {"type": "LORA"}}, {"peft.options": {"type": "lora", "r": 8}}, True),
+        ({"peft.options": {"type": "LORA"}},
+         {"peft.options": {"type": "LORA", "lora_alpha": 8.0, "bias": "none"}}, True),
+        ({"peft.options": {"type": "LORA"}},
+         {"peft.options": {"type": "LORA", "bias": "all"}}, False),
+        ({"peft.function": "adalora.attach", "peft.options": {}},
+         {"peft.options": {"prune_every_steps": 10, "init_r": 12}}, True),
+        ({"peft.function": "lora_plus.attach", "peft.options": {"ratio": 16}},
+         {"peft.options": {"ratio": 16, "use_dora": False}}, True),
+    ],
+)  # fmt: skip
+def test_settings_count_where_they_are_in_use(
+    before: dict[str, Any], change: dict[str, Any], is_idle: bool
+) -> None:
+    assert (with_changes(change, before) == with_changes(before)) is is_idle
+
+
+def collection(*files: str, name: str = "one", **values: Any) -> CollectionConfig:
+    return CollectionConfig(name=name, files=list(files), **values)
+
+
+def mixed(*collections: CollectionConfig, files: tuple[str, ...] = ()) -> str:
+    named = {one.name: one for one in collections}
+    return with_changes({"data.collections": named, "data.files": list(files)})
+
+
+def test_a_mixture_is_named_by_what_is_read_and_drawn() -> None:
+    one, other = collection("/data.json"), collection("/other.json", name="two")
+    both = mixed(one, other)
+    assert both == mixed(other, one)
+    assert both == mixed(collection("/data.json", "/other.json"))
+    assert both == mixed(one, files=("/other.json",))
+    assert both == mixed(replace(one, name="renamed", languages=["zh"]), other)
+    defaults = {"instruction_key": "instruction"}
+    assert both == mixed(replace(one, options=defaults), other)
+    assert both != mixed(replace(one, options={"instruction_key": "question"}), other)
+    assert both != mixed(one)
+    drawn = mixed(collection("/data.json", "/other.json", count=3))
+    assert drawn != both
+    assert drawn == mixed(collection("/other.json", "/data.json", count=3))
+    assert drawn != mixed(replace(one, count=3), other)
+
+
+def test_a_run_is_found_by_its_hash_whatever_its_words(tmp_path: Path) -> None:
+    renamed = config()
+    renamed.model.name, renamed.data.name = "my_copy", "mine"
+    for cell in (renamed, config()):
+        cell.runtime.results = str(tmp_path)
+    first = identity.named(config_at(tmp_path), identified(config()), tmp_path)
+    assert identity.named(renamed, identified(renamed), tmp_path).train_id != first.train_id
+    first.directory.mkdir(parents=True)
+    again = identity.named(renamed, identified(renamed), tmp_path)
+    assert again.train_id == first.train_id
+    assert identity.untuned(again).hash == identity.untuned(first).hash
+
+
+def config_at(results: Path) -> CellConfig:
+    cell = config()
+    cell.runtime.results = str(results)
+    return cell
 
 
 def test_the_learning_rate_that_is_used_is_the_one_that_names() -> None:

@@ -458,7 +458,7 @@ def test_a_benchmark_that_cannot_be_read_is_not_done(
 
 
 DAMAGE = {
-    run_files.CELL: ("{", "[]", '{"format": 1, "config": 3}'),
+    run_files.CELL: ("{", "[]", '{"format": 2, "config": 3}'),
     run_files.TRAINED: ("{", "3"),
     run_files.RESULTS: ("", '{"scores": 3}'),
     run_files.FAILED: ("{", "[]"),

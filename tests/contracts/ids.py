@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from huggingface_hub import constants
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
@@ -18,6 +19,9 @@ from tunegrid.config.compose import typed
 from tunegrid.config.project import project_directory
 from tunegrid.config.schema import CellConfig
 from tunegrid.launch.sweep_cells import planned_cells
+
+# What a machine happens to have in its cache may not decide.
+constants.HF_HUB_CACHE = "/none"
 
 PROJECT = project_directory()
 GOLDEN = Path(__file__).with_name("ids.json")

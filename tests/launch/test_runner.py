@@ -17,7 +17,7 @@ from tunegrid.launch import child, processes
 from tunegrid.launch.outcomes import Outcome, exit_code
 from tunegrid.launch.runner import Control, run_cells
 from tunegrid.launch.stop import StopRequest
-from tunegrid.store import lock, run_files
+from tunegrid.store import lock, run_directory, run_files
 from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
 
@@ -41,7 +41,7 @@ def ends(sender: Connection, cell: Cell, share: child.Share) -> None:
 
     def action(stop: StopRequest) -> None:
         with Lock(run.path / run_files.LOCK):
-            run.write(run_files.CELL, {"format": 1})
+            run.write(run_files.CELL, {"format": run_directory.FORMAT})
             run.append_line(run_files.ATTEMPTS, {"slot": share.slot, "time": time.time()})
             if kind == "raises":
                 raise ValueError("no such luck")
@@ -131,7 +131,7 @@ def test_another_launchs_cell_is_waited_for(
     other.__enter__()
 
     def finish() -> None:
-        run.write(run_files.CELL, {"format": 1})
+        run.write(run_files.CELL, {"format": run_directory.FORMAT})
         run.write(run_files.TRAINED, {})
         run.write(run_files.RESULTS, {"scores": []})
         other.__exit__(None, None, None)

@@ -39,7 +39,7 @@ def made(one: Member, *files: str, content: object = None) -> RunDirectory:
     run = RunDirectory(one.cell.directory)
     run.create()
     for file in files:
-        run.write(file, {"format": 1} if content is None else content)
+        run.write(file, {"format": run_directory.FORMAT} if content is None else content)
     return run
 
 

@@ -113,7 +113,7 @@ def test_a_file_with_exclusions_can_be_narrowed_and_widened(project: Path, tmp_p
 def test_a_grid_of_a_typing_error_is_refused_at_once(project: Path, tmp_path: Path) -> None:
     done = start(project, "-m", "seed=range(0,20000)", f"runtime.results={tmp_path}")
     assert done.returncode == 2
-    assert "the sweep has 20000 cells, more than runtime.max_cells=2000" in done.stderr
+    assert "the sweep has 20,000 cells, more than runtime.max_cells=2000" in done.stderr
 
 
 @pytest.mark.parametrize("word", ["++stage=plan", "stage='plan'"])

@@ -21,7 +21,7 @@ from tunegrid.config.choices import Retry, Stage
 from tunegrid.config.compose.composer import Composer
 from tunegrid.config.compose.sweep_file import Words, expanded
 from tunegrid.config.errors import ConfigError, StoreError
-from tunegrid.launch import processes
+from tunegrid.launch import migrate, processes
 from tunegrid.launch import sweep as order
 from tunegrid.launch.outcomes import FAILED, INTERRUPTED, NOT_STARTED, REFUSED, exit_code
 from tunegrid.launch.sweep_cells import (
@@ -105,6 +105,7 @@ class GridSweeper(Sweeper):
         one = order.settings(members.cells)
         is_local = type(self.launcher) is BasicLauncher
         order.refuse_impossible(one, every[0].config, is_local)
+        migrate.refuse_older(Path(one.results))
         try:
             lock.check_place(Path(one.results))
             parts = order.split(members.cells, one.retry)

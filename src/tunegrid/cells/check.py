@@ -7,6 +7,7 @@ imports OmegaConf, never torch.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import ConfigError, all_problems
 from tunegrid.config.schema import CellConfig
 from tunegrid.store.inputs import locate
+from tunegrid.store.inputs.hub_commit import cached_commit, commit_of
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def examined(config: CellConfig, project: Path, working_directory: Path) -> Cell
     """Return the cell of a plain configuration, or why it cannot be run."""
     problems = _placed(config, project, working_directory, None)
     problems += preflight.settings_problems(config)
+    problems = problems or _pin(config, commit_of)
     return problems or _named(config, project, planning=False)
 
 
@@ -53,6 +56,7 @@ def drafted(config: CellConfig, project: Path, working_directory: Path) -> Draft
     absent: list[str] = []
     problems = _placed(config, project, working_directory, absent)
     problems += preflight.settings_problems(config, planning=True)
+    _pin(config, cached_commit)
     absent += preflight.absent_base(config)
     return Draft(_named(config, project, planning=True), tuple(absent), tuple(problems))
 
@@ -65,10 +69,27 @@ def _placed(
     return locate.resolve_paths(config, (working_directory, project), absent)
 
 
+def _pin(config: CellConfig, commit: Callable[[str, str | None], str | None]) -> list[str]:
+    """Replace the revision of a base on the hub by its commit; return why that is not possible."""
+    path, revision = config.model.path, config.model.revision
+    if Path(path).is_dir() or not locate.is_repository_id(path):
+        return []
+    found = commit(path, revision)
+    if found is None:
+        return [
+            f"model.revision: nobody here knows which commit of {path!r} is "
+            f"{revision or 'its main branch'}: it is not in the cache of the model hub, and the "
+            f"hub did not say. {locate.FETCH[0].upper()}{locate.FETCH[1:]}, or give the commit, "
+            "40 hexadecimal digits, as model.revision"
+        ]
+    config.model.revision = found
+    return []
+
+
 def _named(config: CellConfig, project: Path, planning: bool) -> Cell:
     cache = Path(config.runtime.results) / "runs" / ".fingerprints.json"
     identified = identity.train_identity(config, locate.hashes(config, cache, planning))
-    return Cell(config, identity.train_id(config, identified), identified, project)
+    return identity.named(config, identified, project)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The names of cells, predictions and scores: hashes of everything a result depends on.
 
-Owns: what enters an identity and what does not. Knows nothing of Hydra or of where files lie:
+Owns: what enters an identity and what does not. Knows nothing of Hydra or of where inputs lie:
 paths are replaced by the hash of their content, so that moving a file forks nothing and
 changing one does.
 """
@@ -15,20 +15,25 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tunegrid.config.choices import Precision, Schedule
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.fingerprint import canonical_json, text_sha256
-from tunegrid.config.functions import hashed_name
+from tunegrid.config.functions import hashed_name, without_defaults
 from tunegrid.config.schema import (
     BenchmarkConfig,
     CellConfig,
+    CollectionConfig,
+    DataConfig,
     DecodingConfig,
     JudgeConfig,
     PeftConfig,
     PromptConfig,
+    QuantizationConfig,
     TrainConfig,
 )
+from tunegrid.store.run_directory import FORMAT
+from tunegrid.store.run_names import run_with_hash
 
-FORMAT = 1
 HASH_LENGTH = 12
 _SCORE = re.compile(rf"(.+?)-[0-9a-f]{{{HASH_LENGTH}}}(?:-|$)")
 """A benchmark's name in front of the hash of a prediction id."""
@@ -37,17 +42,18 @@ _SCORE = re.compile(rf"(.+?)-[0-9a-f]{{{HASH_LENGTH}}}(?:-|$)")
 # made before it existed keep their names. Form: {"train.new_setting": neutral_value}.
 NEUTRAL: dict[str, Any] = {}
 
-# Facts about a base or a collection that change no result.
-DESCRIPTIVE = (
-    "model.attention_modules",
-    "model.linear_modules",
-    "model.architecture_config",
-    "model.characters_per_token",
-    "model.download_bytes",
-    "model.planned",
-    "data.collections.*.source",
-    "data.collections.*.stated_examples",
-    "data.collections.*.stated_characters",
+# Settings that change no weight: labels, facts for plans, and how often something is written.
+NO_WEIGHT = (
+    "train.name",
+    "train.log_every_steps",
+    "train.checkpoints_per_epoch",
+    "quantization.name",
+    "prompt.name",
+    "prompt.language",
+    "prompt.multiple_choice",
+    "prompt.stop",
+    "data.name",
+    "data.max_rejected_share",
 )
 
 
@@ -66,6 +72,11 @@ class Cell:
         """The cell's run directory."""
         return Path(self.config.runtime.results) / "runs" / self.train_id
 
+    @property
+    def hash(self) -> str:
+        """The identity alone: equal for two cells whose weights are the same."""
+        return self.train_id[-HASH_LENGTH:]
+
     def record(self) -> dict[str, Any]:
         """Return what cell.json holds: the name, what it is the hash of, and the settings."""
         plain: dict[str, Any] = json.loads(
@@ -82,7 +93,7 @@ class Cell:
 
 
 def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str, Any]:
-    """Return all that the trained weights depend on, as a JSON-able dict.
+    """Return all that the trained weights depend on, and nothing else, as a JSON-able dict.
 
     A cell without a method does not depend on data, training settings or seed: its base is
     evaluated once, whatever sweep asks for it.
@@ -90,36 +101,76 @@ def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str,
     Args:
         config: the resolved configuration.
         contents: for each path in the configuration, the hash of what lies there (a hub
-            repository stands for itself, with its revision).
+            repository stands for itself, with its commit).
 
     Raises:
         ConfigError: a path without a hash, or a value without a stable form.
     """
     identity: dict[str, Any] = {
         "format": FORMAT,
-        "model": asdict(config.model),
-        "peft": _method(config.peft),
-        "quantization": asdict(config.quantization),
+        "model": _content(config.model.path, contents),
+        "peft": _function("peft", config.peft.function, config.peft.options),
+        "quantization": _quantization(config.quantization),
         "prompt": asdict(config.prompt),
     }
-    identity["model"]["path"] = _content(config.model.path, contents)
     if config.peft.function is not None:
-        identity["data"] = asdict(config.data)
-        identity["train"] = asdict(effective_training(config))
+        identity["data"] = _data(config.data, contents)
+        identity["train"] = _training(effective_training(config))
         identity["seed"] = config.seed
-        for collection in identity["data"]["collections"].values():
-            collection["function"] = hashed_name(collection["function"])
-        identity["data"]["files"] = [_content(path, contents) for path in config.data.files]
-        for name, collection in config.data.collections.items():
-            identity["data"]["collections"][name]["files"] = [
-                _content(path, contents) for path in collection.files
-            ]
-    for dotted in DESCRIPTIVE:
+    for dotted in NO_WEIGHT:
         _remove(identity, dotted)
     for dotted, neutral in NEUTRAL.items():
         if _value(identity, dotted) == neutral:
             _remove(identity, dotted)
     return identity
+
+
+def _function(group: str, name: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a function with what its options say beyond its defaults."""
+    if name is None:
+        return {"function": None}
+    return {"function": hashed_name(name), "options": without_defaults(group, name, options)}
+
+
+def _quantization(quantization: QuantizationConfig) -> dict[str, Any]:
+    """Return how weights are held; options of 8 and 4 bit count there alone."""
+    found = asdict(quantization)
+    if quantization.precision is not Precision.nf4:
+        del found["double_quantization"]
+    if quantization.precision is not Precision.int8:
+        del found["int8_threshold"]
+    return found
+
+
+def _data(data: DataConfig, contents: Mapping[str, str]) -> dict[str, Any]:
+    """Return a mixture by content: which file is read how, and how many examples are drawn.
+
+    Order and names of collections and files change nothing, and a collection that is taken whole
+    is no more than its files.
+    """
+    found = asdict(data)
+    del found["files"]
+    entries = []
+    plain = [CollectionConfig(files=[path]) for path in data.files]
+    for collection in [*data.collections.values(), *plain]:
+        read = _function("collection", collection.function, collection.options)
+        files = sorted(_content(path, contents) for path in collection.files)
+        drawn = [files] if collection.count is not None else [[file] for file in files]
+        entries += [{"files": group, "count": collection.count, **read} for group in drawn]
+    found["collections"] = sorted(entries, key=canonical_json)
+    return found
+
+
+def _training(train: TrainConfig) -> dict[str, Any]:
+    """Return the optimization settings that are in use."""
+    found = asdict(train)
+    if train.max_steps is not None:
+        del found["epochs"]
+    if not train.keep_best:
+        del found["evaluations_per_epoch"]
+    if train.schedule is Schedule.constant:
+        del found["warmup_share"]
+    return found
 
 
 def effective_training(config: CellConfig) -> TrainConfig:
@@ -128,21 +179,12 @@ def effective_training(config: CellConfig) -> TrainConfig:
     return config.train if own is None else replace(config.train, learning_rate=own)
 
 
-def _method(peft: PeftConfig) -> dict[str, Any]:
-    """Return what of a method enters a name; its learning rate stands in `train`, as it is used."""
-    return {
-        "name": peft.name,
-        "function": hashed_name(peft.function),
-        "options": peft.options,
-    }
-
-
 def untuned(cell: Cell) -> Cell:
     """Return the cell of the same base, quantization and prompt without a method."""
     config = replace(cell.config, peft=PeftConfig(name="none"))
     parts = ("format", "model", "quantization", "prompt")
-    identified = {part: cell.identity[part] for part in parts} | {"peft": _method(config.peft)}
-    return Cell(config, train_id(config, identified), identified, cell.project)
+    identified = {part: cell.identity[part] for part in parts} | {"peft": {"function": None}}
+    return named(config, identified, cell.project)
 
 
 def train_id(config: CellConfig, identity: Mapping[str, Any]) -> str:
@@ -154,6 +196,17 @@ def train_id(config: CellConfig, identity: Mapping[str, Any]) -> str:
         words += [config.prompt.name]
     slug = "-".join(re.sub(r"[^\w.]+", "_", word) for word in words)
     return f"{slug[:100]}-{short_hash(identity)}"
+
+
+def named(config: CellConfig, identity: Mapping[str, Any], project: Path) -> Cell:
+    """Return a cell with its name: that of its run where there is one, else a new one.
+
+    The hash is the identity, the words before it are for people. A cell whose base or data were
+    given other names since is still the same run.
+    """
+    new = train_id(config, identity)
+    there = run_with_hash(Path(config.runtime.results) / "runs", new[-HASH_LENGTH:], new)
+    return Cell(config, there or new, identity, project)
 
 
 def prediction_id(
@@ -173,7 +226,7 @@ def prediction_id(
     benchmark's own wording are all covered by their effect.
 
     Args:
-        cell: the train_id.
+        cell: the train_id, of which the hash counts.
         benchmark: the benchmark's name.
         version: the benchmark's version.
         prompts: (item identifier, rendered prompt) of every item.
@@ -186,9 +239,12 @@ def prediction_id(
     settings = asdict(decoding) | {"max_new_tokens": max_new_tokens, "stop": stop}
     if decoding.sample:
         settings["seed"] = seed
+    else:
+        for name in ("temperature", "top_p", "top_k"):
+            del settings[name]
     content = {
         "format": FORMAT,
-        "cell": cell,
+        "cell": cell[-HASH_LENGTH:],
         "benchmark": benchmark,
         "version": version,
         "prompts": _prompts_sha256(tuple(prompts)),
@@ -226,11 +282,9 @@ def score_id(
         "format": FORMAT,
         "prediction": prediction,
         "function": hashed_name(benchmark.function),
-        "options": benchmark.options,
+        "options": without_defaults("benchmark", benchmark.function, benchmark.options),
         "content": benchmark_sha256,
-        "judge": None
-        if judge is None
-        else asdict(judge) | {"function": hashed_name(judge.function)},
+        "judge": None if judge is None else _function("judge", judge.function, judge.options),
         "stop": prompt.stop,
         **({"further": further} if further else {}),
     }
@@ -284,4 +338,4 @@ def asked_name(cell: Cell) -> str:
     asked = canonical_json(
         [config.stage, config.eval, config.judge, config.runtime.generation_batch_tokens]
     )
-    return f"{cell.train_id} {asked}"
+    return f"{cell.hash} {asked}"

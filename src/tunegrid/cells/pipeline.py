@@ -60,7 +60,7 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     if config.stage is Stage.check:
         return
     run_directory = RunDirectory(cell.directory)
-    newer = store.newer_format(run_directory)
+    newer = store.other_format(run_directory)
     if newer is not None:
         raise StoreError(newer)
     run_directory.create()

@@ -59,17 +59,24 @@ class Asked:
     """All that names the judge and its parameters; empty for a benchmark's own rule."""
 
 
-def asked(cell: Cell) -> list[Asked]:
+def asked(cell: Cell, naming: Any = identity) -> list[Asked]:
     """Return the benchmarks of a cell with everything that names their answers and scores.
+
+    Args:
+        cell: the cell.
+        naming: has `prediction_id` and `score_id`; an earlier format's where its files are looked
+            for.
 
     Raises:
         ConfigError: a protocol that a benchmark does not have.
         DataError: a benchmark's file cannot be read.
     """
-    return [one for name in schema.benchmarks(cell.config) for one in asked_about(cell, name)]
+    return [
+        one for name in schema.benchmarks(cell.config) for one in asked_about(cell, name, naming)
+    ]
 
 
-def asked_about(cell: Cell, name: str) -> list[Asked]:
+def asked_about(cell: Cell, name: str, naming: Any = identity) -> list[Asked]:
     """Return how a cell is asked one of its benchmarks; see `asked`."""
     settings = schema.benchmarks(cell.config)[name]
     benchmark = limited(_benchmark(settings), cell.config.eval.limit)
@@ -81,7 +88,8 @@ def asked_about(cell: Cell, name: str) -> list[Asked]:
                 "compared; accepted: generation"
             )
         found += [
-            _asked(cell, name, settings, benchmark, scored_as) for scored_as in SCORED_AS[protocol]
+            _asked(cell, name, settings, benchmark, scored_as, naming)
+            for scored_as in SCORED_AS[protocol]
         ]
     return found
 
@@ -103,7 +111,12 @@ def _benchmark(settings: BenchmarkConfig) -> Benchmark:
 
 
 def _asked(
-    cell: Cell, name: str, settings: BenchmarkConfig, benchmark: Benchmark, protocol: str
+    cell: Cell,
+    name: str,
+    settings: BenchmarkConfig,
+    benchmark: Benchmark,
+    protocol: str,
+    naming: Any,
 ) -> Asked:
     config = cell.config
     cache = Path(config.runtime.results) / "runs" / ".fingerprints.json"
@@ -128,7 +141,7 @@ def _asked(
         judge_name="rule",
         judge_identity={},
     )
-    prediction = prediction_name(config, cell.train_id, one)
+    prediction = prediction_name(config, cell.train_id, one, naming)
     further: dict[str, Any] = {} if protocol == GENERATION else {"pick": protocol}
     judge = None
     if benchmark.needs_judge:
@@ -146,7 +159,7 @@ def _asked(
     return replace(
         one,
         prediction_id=prediction,
-        score_id=identity.score_id(
+        score_id=naming.score_id(
             prediction, scored_by, benchmark.sha256, judge, config.prompt, further
         ),
         judge_name="rule" if judge is None else judge_label(config.judge),
@@ -179,7 +192,7 @@ def judge_label(judge: JudgeConfig) -> str:
     return judge.name if model is None else f"{judge.name}:{Path(str(model)).name}"
 
 
-def prediction_name(config: CellConfig, train_id: str, asked: Asked) -> str:
+def prediction_name(config: CellConfig, train_id: str, asked: Asked, naming: Any = identity) -> str:
     """Return the prediction id of a cell, this or another one, that is asked these questions."""
     items = asked.benchmark.items
     decoding = config.eval.decoding
@@ -196,7 +209,7 @@ def prediction_name(config: CellConfig, train_id: str, asked: Asked) -> str:
         }
         # Nothing is generated, so how it would be has no part in it.
         decoding, max_new_tokens = DecodingConfig(), 0
-    return identity.prediction_id(
+    name: str = naming.prediction_id(
         train_id,
         asked.name,
         asked.benchmark.version,
@@ -207,6 +220,7 @@ def prediction_name(config: CellConfig, train_id: str, asked: Asked) -> str:
         config.seed,
         further,
     )
+    return name
 
 
 def batch_policy(config: CellConfig) -> dict[str, Any]:

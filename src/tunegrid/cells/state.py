@@ -25,7 +25,7 @@ from tunegrid.cells.wanted import Wanted
 from tunegrid.config.choices import Stage
 from tunegrid.config.errors import StoreError
 from tunegrid.store import run_files
-from tunegrid.store.run_directory import newer_record
+from tunegrid.store.run_directory import other_record
 
 
 class Status(Enum):
@@ -175,7 +175,7 @@ def _of(
 ) -> RunState:
     try:
         files = read_files(directory, read or read_if_there)
-        newer = newer_record(directory, files.record or {})
+        newer = other_record(directory, files.record or {})
         if newer is not None:
             return RunState(Status.unreadable, detail=newer)
         return _meaning(files, asked, has_method)

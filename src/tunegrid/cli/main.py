@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid import __version__
-from tunegrid.cli.commands import collect, evaluation, methods, sweeps
+from tunegrid.cli.commands import collect, evaluation, methods, migrate, sweeps
 from tunegrid.cli.commands.diff import diff
 from tunegrid.cli.commands.show import show
 from tunegrid.cli.commands.tables import tables
@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     command("tables", tables, "write metrics.csv and runs.csv, and print their rows")
     sweeps.add(command)
     collect.add(command)
+    migrate.add(command)
     difference = command("diff", diff, "what differs between two cells, in settings and scores")
     difference.add_argument("first", help="a train_id, or the beginning of one")
     difference.add_argument("second")

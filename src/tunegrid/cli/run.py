@@ -29,6 +29,7 @@ from tunegrid.config.compose.composer import strict
 from tunegrid.config.compose.messages import explained
 from tunegrid.config.errors import ConfigError, StoreError, TunegridError
 from tunegrid.config.schema import CellConfig
+from tunegrid.launch import migrate
 from tunegrid.launch.distributed import cell
 from tunegrid.launch.distributed import cell as distributed
 from tunegrid.launch.outcomes import DONE, EXIT_CODES, INTERRUPTED, NOT_STARTED
@@ -235,6 +236,7 @@ def run_one(cell: Cell) -> int:
     """
     if distributed.follows([cell]):
         return EXIT_CODES[follow(cell).state]
+    migrate.refuse_older(Path(cell.config.runtime.results))
     run = RunDirectory(cell.directory)
     stage = cell.config.stage
     asked = wanted.score_ids(cell)

@@ -150,6 +150,35 @@ def check_options(
     return problems
 
 
+def without_defaults(group: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that say more than the function's own defaults.
+
+    A module whose function passes options on may say more, in a function `without_defaults`. A
+    function that cannot be found keeps all; checks of the settings report it.
+    """
+    try:
+        function = find_function(group, name)
+    except ConfigError:
+        return dict(options)
+    parameters = inspect.signature(function).parameters
+    kept = {
+        option: value
+        for option, value in options.items()
+        if option not in parameters or not is_same(value, parameters[option].default)
+    }
+    further = getattr(find_module(group, name), "without_defaults", None)
+    return kept if further is None else further(kept)
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Return whether two values of an option mean the same; 16 and 16.0 do, 1 and true do not."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return bool(one == other)
+
+
 def option_problems(
     setting: str, group: str, name: str, options: Mapping[str, Any], supplied: Iterable[str]
 ) -> list[str]:

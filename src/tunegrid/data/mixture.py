@@ -287,13 +287,14 @@ def _by_rank(examples: Sequence[_Drawn], seed: int, purpose: str) -> list[_Drawn
     """Return the examples by their rank for a purpose."""
     begun: dict[str, Any] = {}
 
-    def rank(drawn: _Drawn) -> bytes:
+    def rank(drawn: _Drawn) -> tuple[bytes, tuple[str, str, str]]:
         if drawn.sha256 not in begun:
             text = f"tunegrid mixture\n{seed}\n{purpose}\n{drawn.sha256}\n"
             begun[drawn.sha256] = hashlib.sha256(text.encode())
         digest = begun[drawn.sha256].copy()
         digest.update(b"%d" % drawn.example.position)
-        return bytes(digest.digest())
+        # Two collections may read one file in two ways; their names must not decide.
+        return digest.digest(), drawn.content
 
     return sorted(examples, key=rank)
 

@@ -13,7 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tunegrid.config.fingerprint import canonical_json
 from tunegrid.config.schema import CellConfig
 from tunegrid.store import json_files
 from tunegrid.store.inputs import locate
+from tunegrid.store.run_names import run_with_hash
 
 FORMAT = 1
 CELLS = "cells.json"
@@ -170,13 +171,15 @@ def frozen_cell(launch: Launch, index: int) -> Cell:
     config = config_from(entry.config)
     cache = Path(config.runtime.results) / "runs" / ".fingerprints.json"
     identified = identity.train_identity(config, locate.hashes(config, cache))
-    name = identity.train_id(config, identified)
-    if name != entry.train_id:
+    now = identity.named(config, identified, launch.project)
+    if now.hash != entry.train_id[-identity.HASH_LENGTH :]:
         raise ConfigError(
-            f"{entry.train_id} would be {name} now: a data file, the base or this program has "
-            f"changed since {launch.directory} was launched. Put it back, or launch the sweep again"
+            f"{entry.train_id} would be {now.train_id} now: a data file, the base or this program "
+            f"has changed since {launch.directory} was launched. Put it back, or launch the sweep "
+            "again"
         )
-    return Cell(config, name, identified, launch.project)
+    runs = Path(config.runtime.results) / "runs"
+    return replace(now, train_id=run_with_hash(runs, now.hash, entry.train_id) or entry.train_id)
 
 
 def _plain(config: CellConfig) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _refuse_newer(members: Sequence[Member]) -> None:
     newer = [
         problem
         for path in dict.fromkeys(one.cell.directory for one in members)
-        if (problem := run_directory.newer_format(RunDirectory(path))) is not None
+        if (problem := run_directory.other_format(RunDirectory(path))) is not None
     ]
     if newer:
         raise StoreError(all_problems("this version cannot go on with these runs", newer))

@@ -5,8 +5,8 @@ Owns: composing, checking and naming the cells of a sweep, once each. Part of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +111,20 @@ def _add(found: dict[str, Member], words: Words, cell: Cell) -> str:
     """Add a cell, or a further sweep to one that is there; return its name."""
     name = identity.asked_name(cell)
     if name not in found:
-        found[name] = Member(words, cell, (words.sweep,))
+        found[name] = Member(words, _as_named(found, cell), (words.sweep,))
     elif words.sweep not in found[name].sweeps:
         first = found[name]
         found[name] = Member(first.words, first.cell, (*first.sweeps, words.sweep))
     return name
+
+
+def _as_named(found: Mapping[str, Member], cell: Cell) -> Cell:
+    """Return a cell under the name that an earlier one of the same weights has in this sweep.
+
+    Two names of one base, for example, make no two trainings.
+    """
+    same = (member.cell.train_id for member in found.values() if member.cell.hash == cell.hash)
+    return replace(cell, train_id=next(same, cell.train_id))
 
 
 def planned(drafts: Sequence[tuple[Member, Draft]]) -> list[Planned]:

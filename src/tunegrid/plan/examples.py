@@ -72,9 +72,10 @@ def job(cell: Cell) -> Job | None:
     )
     depends_on = {
         "data": cell.identity["data"],
+        "max_rejected_share": config.data.max_rejected_share,
         "seed": config.seed if draws else None,
         "prompt": asdict(config.prompt),
-        "base": cell.identity["model"]["path"],
+        "base": cell.identity["model"],
         "is_here": Path(config.model.path).is_dir(),
         "max_length_tokens": config.train.max_length_tokens,
         "train_on_prompt": config.train.train_on_prompt,

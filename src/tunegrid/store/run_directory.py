@@ -18,10 +18,16 @@ from typing import Any
 
 from tunegrid.config.errors import StoreError
 from tunegrid.store.json_files import disk_errors, json_line, read_json, read_json_lines, write_text
-from tunegrid.store.run_files import ADAPTER, CELL, CHECKPOINTS, RESULTS
+from tunegrid.store.run_files import ADAPTER, CELL, CHECKPOINTS, IMPORTED, RESULTS
 
-FORMAT = 1
-"""Of cell.json and of what it names; a version refuses to write into a newer one's runs."""
+FORMAT = 2
+"""Of cell.json and of what identities hold. Raised when cells get other names: `tunegrid migrate`
+renames the runs of an earlier format, and a version refuses to write into a newer one's runs."""
+
+EARLIER = (
+    "{directory} was named by an earlier version; `tunegrid migrate` gives it its present name, "
+    "and trains nothing"
+)
 
 
 class RunDirectory:
@@ -123,20 +129,22 @@ def finished_scores(run: RunDirectory) -> list[str] | None:
     return scores if isinstance(scores, list) else None
 
 
-def newer_format(run: RunDirectory) -> str | None:
-    """Return why a run cannot be continued: a newer version of this program wrote it; else None."""
+def other_format(run: RunDirectory) -> str | None:
+    """Return why this version cannot go on with a run that another one wrote, or None."""
     try:
         record = run.read(CELL) if run.has(CELL) else {}
     except StoreError:
         return None
-    return newer_record(run.path, record) if isinstance(record, dict) else None
+    return other_record(run.path, record) if isinstance(record, dict) else None
 
 
-def newer_record(directory: Path, record: Mapping[str, Any]) -> str | None:
-    """Return why a run with this cell.json cannot be continued, as `newer_format` does."""
+def other_record(directory: Path, record: Mapping[str, Any]) -> str | None:
+    """Return why a run with this cell.json cannot be continued, as `other_format` does."""
     written = record.get("format", 0)
-    if not isinstance(written, int) or written <= FORMAT:
+    if not isinstance(written, int) or written == FORMAT or not written:
         return None
+    if written < FORMAT:
+        return None if record.get("kind") == IMPORTED else EARLIER.format(directory=directory)
     return (
         f"{directory / CELL} has format {written}, and this version writes {FORMAT}: a newer "
         "tunegrid made it. Update this one, or choose another place with "

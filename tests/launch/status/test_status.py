@@ -20,7 +20,7 @@ from tunegrid.cli import main
 from tunegrid.launch.status import progress, states, table
 from tunegrid.launch.status.states import Looker, State, Watched
 from tunegrid.launch.status.sweep import Snapshot, SweepWatch, seconds_left
-from tunegrid.store import json_files, lock, run_files
+from tunegrid.store import json_files, lock, run_directory, run_files
 from tunegrid.store.run_directory import RunDirectory
 
 HASH = "0123456789ab"
@@ -52,7 +52,7 @@ class Run:
 
     def begun(self) -> Run:
         self.directory.create()
-        record = {"format": 1, "train_id": self.name, "config": self.config}
+        record = {"format": run_directory.FORMAT, "train_id": self.name, "config": self.config}
         self.directory.write(run_files.CELL, record)
         return self
 
@@ -252,12 +252,19 @@ def test_a_damaged_run_is_named(tmp_path: Path, name: str, text: str) -> None:
 
 def test_a_newer_format_says_what_to_do(tmp_path: Path) -> None:
     run = Run(tmp_path).begun()
-    run.directory.write(run_files.CELL, {"format": 2, "cell": "unknown"})
+    run.directory.write(run_files.CELL, {"format": run_directory.FORMAT + 1, "cell": "unknown"})
     found = look(run, BELLE)
     assert found.state == "unreadable"
-    assert "has format 2, and this version writes 1: a newer tunegrid made it" in (
-        found.remark or ""
-    )
+    newer = run_directory.FORMAT + 1
+    assert f"has format {newer}, and this version writes {newer - 1}" in (found.remark or "")
+
+
+def test_an_older_format_says_what_to_do(tmp_path: Path) -> None:
+    run = Run(tmp_path).begun()
+    run.directory.write(run_files.CELL, {"format": run_directory.FORMAT - 1})
+    found = look(run, BELLE)
+    assert found.state == "unreadable"
+    assert "tunegrid migrate" in (found.remark or "")
 
 
 def test_a_newer_setting_is_named_and_the_state_still_shown(tmp_path: Path) -> None:

@@ -22,17 +22,20 @@ TOKENS_A_ROW = 512
 """What a row of the harness is taken to need when the batch is sized."""
 
 
-def score_id(cell: Cell) -> str:
+def score_id(cell: Cell, of: str | None = None) -> str:
     """Return the name of the harness' results on a cell, by all that decides them.
 
-    The harness and its tasks change with its version, which is part of the name here: unlike the
-    libraries that compute, it defines the questions.
+    Args:
+        cell: the cell.
+        of: what stands for its weights in the name; by default its hash.
     """
+    # The harness and its tasks change with its version, which is part of the name here: unlike the
+    # libraries that compute, it defines the questions.
     settings = cell.config.eval
     folder = settings.task_folder
     files = [] if folder is None else sorted(f for f in Path(folder).rglob("*") if f.is_file())
     content: dict[str, Any] = {
-        "cell": cell.train_id,
+        "cell": cell.hash if of is None else of,
         "tasks": settings.tasks,
         "files": [[file.name, file_sha256(file)] for file in files],
         "shots": settings.shots,

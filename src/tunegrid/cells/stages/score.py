@@ -73,7 +73,7 @@ def score(
     rated = rate(run_directory, asked.benchmark, answers, judge, asked.judge_identity, should_stop)
     names = Names(
         asked.name, asked.benchmark.version, asked.protocol, asked.prediction_id,
-        asked.score_id, asked.judge_name, _settings(cell, asked), _base_prediction(cell, asked),
+        asked.score_id, asked.judge_name, _settings(cell, asked), base_prediction(cell, asked),
         inference_settings.label(cell.config),
     )  # fmt: skip
     return write(
@@ -192,7 +192,7 @@ def _settings(cell: Cell, asked: Asked) -> str:
     )
 
 
-def _base_prediction(cell: Cell, asked: Asked) -> str:
+def base_prediction(cell: Cell, asked: Asked) -> str:
     """Return where the untuned base's answers to the same prompts would lie, under runs/."""
     if cell.config.peft.function is None or not inference_settings.is_as_trained(cell.config):
         return ""

@@ -22,6 +22,7 @@ from tunegrid.config.errors import ConfigError, StoreError, all_problems
 from tunegrid.config.functions import option_problems, suggestion
 from tunegrid.config.project import project_directory
 from tunegrid.config.schema import CellConfig, JudgeConfig
+from tunegrid.config.stored import present_form
 
 NO_SCHEMA = "the configuration has no schema; start its defaults list with `schema`"
 HOW_TO_GIVE = {
@@ -98,7 +99,9 @@ def config_from(stored: Mapping[str, Any]) -> CellConfig:
         StoreError: a setting that this version lacks, or a value it does not accept.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(CellConfig), OmegaConf.create(dict(stored)))
+        merged = OmegaConf.merge(
+            OmegaConf.structured(CellConfig), OmegaConf.create(present_form(stored))
+        )
         config = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise StoreError(

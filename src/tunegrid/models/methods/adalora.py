@@ -59,6 +59,12 @@ def problems(options: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def without_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that do not repeat a default; see `library.without_defaults`."""
+    found = library.without_defaults({"type": "ADALORA", **options})
+    return {name: value for name, value in found.items() if name != "type"}
+
+
 def attach(
     model: Any,
     *,

@@ -11,14 +11,17 @@ Example of a method file: `options: {type: LORA, r: 8, lora_alpha: 16, target_mo
 
 from __future__ import annotations
 
+import functools
+import importlib.resources
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from tunegrid.config.errors import ConfigError, all_problems
-from tunegrid.config.functions import suggestion
+from tunegrid.config.functions import is_same, suggestion
 from tunegrid.models.methods.attached import Attached
-from tunegrid.models.methods.peft_source import method_fields, method_names
+from tunegrid.models.methods.peft_source import field_defaults, method_fields, method_names
 
 _OURS = (
     "auto_mapping",
@@ -58,6 +61,37 @@ def problems(options: Mapping[str, Any]) -> list[str]:
     return found + [
         text for name, value in options.items() for text in _value_problems(name, value)
     ]
+
+
+def without_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a method's options tells it from the method as it was first named.
+
+    An option that only repeats its default is left out. A default that a later peft changes is
+    written out: the same YAML then means other weights.
+
+    Args:
+        options: `type` and the fields of that method's config class in peft.
+
+    """
+    kind = str(options.get("type", "")).upper()
+    if kind not in method_names():
+        return dict(options)
+    installed = {n: v for n, v in field_defaults(kind).items() if n not in _OURS}
+    first = installed | _frozen_defaults().get(kind, {})
+    used = installed | {name: value for name, value in options.items() if name != "type"}
+    kept = {n: v for n, v in used.items() if n not in first or not is_same(v, first[n])}
+    return {"type": kind, **kept}
+
+
+@functools.cache
+def _frozen_defaults() -> dict[str, dict[str, Any]]:
+    """Return the defaults that peft 0.21 had, by method: identities leave out what equals them.
+
+    An entry is never changed; methods that a later peft brings are added.
+    """
+    file = importlib.resources.files("tunegrid.models.methods") / "peft_defaults.json"
+    found: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return found
 
 
 def _value_problems(name: str, value: Any) -> list[str]:

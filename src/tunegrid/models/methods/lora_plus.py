@@ -28,6 +28,12 @@ def problems(options: Mapping[str, Any]) -> list[str]:
     return found + library.problems({"type": "LORA", **rest})
 
 
+def without_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that do not repeat a default; see `library.without_defaults`."""
+    found = library.without_defaults({"type": "LORA", **options})
+    return {name: value for name, value in found.items() if name != "type"}
+
+
 def attach(model: Any, *, ratio: float, **options: Any) -> Attached:
     """Return the base with LoRA attached, B learning `ratio` times as fast as A.
 

@@ -22,6 +22,7 @@ from tunegrid.config.schema import (
     SourceConfig,
     benchmarks,
 )
+from tunegrid.store.inputs.hub_commit import is_commit
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 # What decides a base's behaviour; a README beside it does not.
@@ -206,10 +207,16 @@ def hashes(config: CellConfig, cache: Path, planning: bool = False) -> dict[str,
 
 
 def base_hash(config: CellConfig, known: _Remembered) -> str:
-    """Return what stands for the base: the hash of its files, or repository and revision."""
+    """Return what stands for the base: the hash of its files, or repository and commit.
+
+    A branch is no part of a name, because it moves: a base whose commit nobody here knows, which
+    can only be planned, has none.
+    """
     directory = Path(config.model.path)
     if not directory.is_dir():
-        return f"hub:{config.model.path}@{config.model.revision or 'main'}"
+        revision = config.model.revision
+        commit = revision if is_commit(revision) else "unknown"
+        return f"hub:{config.model.path}@{commit}"
     return _directory_hash(directory, known)
 
 
