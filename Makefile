@@ -31,6 +31,9 @@ lint: $(DEVELOPING)  ## style, imports, docstrings, security
 types: $(DEVELOPING)
 	$(BIN)/mypy
 
+docs: $(DEVELOPING)  ## draw docs/architecture.svg anew
+	$(BIN)/python docs/draw_architecture.py
+
 miniature: $(READY)  ## rebuild assets/miniature (at most 20 minutes on two cores)
 	$(BIN)/python -m tunegrid_miniature
 

@@ -30,7 +30,6 @@ from tunegrid.config.compose.messages import explained
 from tunegrid.config.errors import ConfigError, StoreError, TunegridError
 from tunegrid.config.schema import CellConfig
 from tunegrid.launch import migrate
-from tunegrid.launch.distributed import cell
 from tunegrid.launch.distributed import cell as distributed
 from tunegrid.launch.outcomes import DONE, EXIT_CODES, INTERRUPTED, NOT_STARTED
 from tunegrid.launch.runner import follow, run_cells
@@ -82,7 +81,7 @@ def main(project_directory: Path) -> None:
 
     try:
         conf = project_directory / "conf"
-        sys.argv[1:] = [*overrides.checked(sys.argv[1:], conf), *cell.own_directories()]
+        sys.argv[1:] = [*overrides.checked(sys.argv[1:], conf), *distributed.own_directories()]
         decorate = hydra.main(version_base="1.3", config_path=str(conf), config_name="config")
         decorate(task)()
     except (TunegridError, HydraException, OmegaConfBaseException) as error:
