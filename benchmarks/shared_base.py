@@ -22,7 +22,7 @@ from tunegrid.store.run_directory import RunDirectory
 
 PROJECT = Path(__file__).resolve().parents[1]
 WORDS = [
-    "train.max_steps=3", "train.examples_per_step=4", "eval=mini", "eval.belle=null",
+    "train.max_steps=3", "train.examples_per_step=4", "eval=mini", "eval.benchmarks.belle=null",
     "eval.limit=8", "runtime.progress=false", "runtime.threads=1", "train.learning_rate=0.01",
 ]  # fmt: skip
 

@@ -21,8 +21,8 @@ from tunegrid.store.run_directory import RunDirectory
 
 WORDS = (
     "train.max_steps=3", "train.examples_per_step=4", "train.learning_rate=0.02", "eval.limit=8",
-    "eval.belle.max_new_tokens=12", "eval.mmcu.protocols=[likelihood]", "runtime.threads=1",
-    "runtime.progress=false",
+    "eval.benchmarks.belle.max_new_tokens=12", "eval.benchmarks.mmcu.protocols=[likelihood]",
+    "runtime.threads=1", "runtime.progress=false",
 )  # fmt: skip
 
 

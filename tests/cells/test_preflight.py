@@ -115,7 +115,9 @@ def test_a_base_without_weights_is_refused(config: CellConfig, tmp_path: Path) -
 
 def test_all_problems_at_once(config: CellConfig) -> None:
     config.train.epochs = -1
-    config.eval.belle = BenchmarkConfig(function="belle.read", path="/x", options={"strickt": True})
+    config.eval.benchmarks["belle"] = BenchmarkConfig(
+        function="belle.read", path="/x", options={"strickt": True}
+    )
     config.seed = -3
     assert len(preflight.settings_problems(config)) == 3
 

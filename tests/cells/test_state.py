@@ -443,7 +443,7 @@ def test_a_benchmark_that_cannot_be_read_is_not_done(
     monkeypatch.setattr("tunegrid.cells.requests.asked_about", asked_about)
     one = BenchmarkConfig(function="f", path="x")
     cell = cell_of(tmp_path, True, "its own")
-    benchmarks = EvalConfig(name="its own", others={"first": one, "second": one})
+    benchmarks = EvalConfig(name="its own", benchmarks={"first": one, "second": one})
     cell = replace(cell, config=replace(cell.config, eval=benchmarks))
     directory = build(tmp_path, WHOLE)
     found = state.of_cell(cell)

@@ -38,7 +38,7 @@ def cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cell:
         model=ModelConfig(name="base", path="base", architecture="none"),
         peft=PeftConfig(name="m", function=None),
         data=DataConfig(name="none"),
-        eval=EvalConfig(name="e", others={"broken": one, "quiz": one}, tasks=["task"]),
+        eval=EvalConfig(name="e", benchmarks={"broken": one, "quiz": one}, tasks=["task"]),
     )
     return Cell(config, "run", {}, tmp_path)
 

@@ -27,8 +27,8 @@ PROJECT = project_directory()
 GOLDEN = Path(__file__).with_name("ids.json")
 
 # So that every benchmark has a file: names of predictions and scores hold the items.
-BELLE = "eval.belle.path=assets/miniature/belle_eval/eval_set.json"
-MMCU = "eval.mmcu.path=assets/miniature/mmcu"
+BELLE = "eval.benchmarks.belle.path=assets/miniature/belle_eval/eval_set.json"
+MMCU = "eval.benchmarks.mmcu.path=assets/miniature/mmcu"
 BOTH = [BELLE, MMCU]
 WITHOUT_BENCHMARKS = ("learning_rates", "mini_learning_rates")
 FURTHER = {

@@ -22,16 +22,16 @@ CONF = project_directory() / "conf"
 CHOICES = sorted((str(file.parent.relative_to(CONF)), file.stem) for file in CONF.rglob("*.yaml"))
 GROUPS = [pair for pair in CHOICES if pair[0] != "." and not pair[0].startswith("hydra")]
 PAPER = [
-    "eval.belle.path=assets/miniature/belle_eval/eval_set.json",
-    "eval.mmcu.path=assets/miniature/mmcu",
+    "eval.benchmarks.belle.path=assets/miniature/belle_eval/eval_set.json",
+    "eval.benchmarks.mmcu.path=assets/miniature/mmcu",
 ]
 # What a choice needs that only its user can give.
 GIVEN = {
     ("data", "files"): ["data.files=[assets/miniature/collections/mini_chinese.json]"],
-    ("eval", "belle"): ["eval.belle.path=assets/miniature/belle_eval/eval_set.json"],
+    ("eval", "belle"): ["eval.benchmarks.belle.path=assets/miniature/belle_eval/eval_set.json"],
     ("eval", "lm_eval"): ["eval.tasks=[mini_sums]"],
-    ("eval", "mmcu"): ["eval.mmcu.path=assets/miniature/mmcu"],
-    ("eval", "mmcu_likelihood"): ["eval.mmcu.path=assets/miniature/mmcu"],
+    ("eval", "mmcu"): ["eval.benchmarks.mmcu.path=assets/miniature/mmcu"],
+    ("eval", "mmcu_likelihood"): ["eval.benchmarks.mmcu.path=assets/miniature/mmcu"],
     ("eval", "paper"): PAPER,
     ("eval", "paper_cot"): PAPER,
     ("eval", "paper_sampled"): PAPER,
@@ -105,7 +105,7 @@ def test_the_defaults_of_the_schema_stand_there_alone(project: Path, tmp_path: P
 
 
 def test_what_must_be_given_is_asked_for_with_an_example(project: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"eval\.belle\.path must be given: for example"):
+    with pytest.raises(ConfigError, match=r"benchmarks\.belle\.path must be given: add.*ODC-By"):
         cell_of(["eval=belle"], project, tmp_path)
     with pytest.raises(ConfigError, match=r"data\.files=\[a\.json,b\.json\]"):
         cell_of(["data=files"], project, tmp_path)

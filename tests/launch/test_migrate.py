@@ -35,7 +35,7 @@ OLD = Path(__file__).with_name("format_1")
 LORA = "mini_llama-lora-fp32-mini-english-mini-s0-cf2b139207f5"
 NONE = "mini_llama-none-fp32-english-035343315a03"
 ASKED = ["train.max_steps=3", "eval.limit=6", "runtime.progress=false"]
-PROTOCOLS = "eval.mmcu.protocols=[generation,likelihood]"
+PROTOCOLS = "eval.benchmarks.mmcu.protocols=[generation,likelihood]"
 
 
 @pytest.fixture

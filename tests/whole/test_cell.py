@@ -208,7 +208,7 @@ def test_a_local_judge_that_gives_no_scores_leaves_the_cell_incomplete(
     """A miniature base as the judge babbles: every item is accounted for, no mean is given."""
     results = tmp_path / "results"
     base = project / "assets" / "miniature" / "llama"
-    words = ["peft=none", "judge=local", f"judge.options.path={base}", "eval.mmcu=null"]
+    words = ["peft=none", "judge=local", f"judge.options.path={base}", "eval.benchmarks.mmcu=null"]
     done = run(project, results, *words, "judge.options.max_tokens=16")
     assert done.returncode == 1
     assert "is incomplete" in done.stderr

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 
 SETTINGS = (
     "train.max_steps=4", "train.examples_per_step=4", "train.checkpoints_per_epoch=0",
-    "eval.limit=4", "eval.belle.max_new_tokens=8", "runtime.threads=1", "runtime.progress=false",
+    "eval.limit=4", "eval.benchmarks.belle.max_new_tokens=8",
+    "runtime.threads=1", "runtime.progress=false",
 )  # fmt: skip
 SWEEP = """\
 defaults:

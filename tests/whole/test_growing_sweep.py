@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 SETTINGS = (
     "train.max_steps=4", "train.examples_per_step=4", "eval.limit=4",
-    "eval.belle.max_new_tokens=8", "runtime.progress=false", "runtime.parallel=2",
+    "eval.benchmarks.belle.max_new_tokens=8", "runtime.progress=false", "runtime.parallel=2",
 )  # fmt: skip
 
 
@@ -43,12 +43,12 @@ def trained(results: Path) -> Counter[str]:
 
 def test_only_what_is_new_is_done(project: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
-    sweep(project, results, "seed=0,1", "eval.mmcu=null")
+    sweep(project, results, "seed=0,1", "eval.benchmarks.mmcu=null")
     first = trained(results)
     assert sorted(first.values()) == [1, 1]
     curves = {path: path.stat().st_mtime_ns for path in results.glob(f"runs/*/{run_files.CURVE}")}
 
-    again = sweep(project, results, "seed=0,1", "eval.mmcu=null")
+    again = sweep(project, results, "seed=0,1", "eval.benchmarks.mmcu=null")
     assert "2 of them done already, 0 to run" in again.stderr
     assert trained(results) == first
 
@@ -59,7 +59,7 @@ def test_only_what_is_new_is_done(project: Path, tmp_path: Path) -> None:
     assert len(list(results.glob("runs/*/scores/mmcu-*.json"))) == 2
 
     # What was asked before is still done, although more was asked since.
-    before = sweep(project, results, "seed=0,1", "eval.mmcu=null")
+    before = sweep(project, results, "seed=0,1", "eval.benchmarks.mmcu=null")
     assert "2 of them done already, 0 to run" in before.stderr
 
     method = sweep(project, results, "seed=0,1", "peft=lora,ia3")
@@ -71,6 +71,6 @@ def test_only_what_is_new_is_done(project: Path, tmp_path: Path) -> None:
 
 def test_one_method_at_two_evaluations_is_trained_once(project: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
-    done = sweep(project, results, "eval.prompt_suffix=first,second", "eval.mmcu=null")
+    done = sweep(project, results, "eval.prompt_suffix=first,second", "eval.benchmarks.mmcu=null")
     assert sorted(trained(results).values()) == [1]
     assert done.stdout.count("lora") >= 2

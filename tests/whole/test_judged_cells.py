@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 KEY = "sk-secret-0123456789"
 SMALL = [
-    "peft=none", "eval=mini", "eval.mmcu=null", "eval.belle.max_new_tokens=4",
+    "peft=none", "eval=mini", "eval.benchmarks.mmcu=null", "eval.benchmarks.belle.max_new_tokens=4",
     "runtime.threads=1", "runtime.progress=false", "judge=openai",
     "judge.options.tries=2", "judge.options.first_wait_seconds=0.05",
     "judge.options.give_up_after=2",

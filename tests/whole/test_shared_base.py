@@ -27,8 +27,8 @@ TRAINING = [
     "runtime.progress=false",
 ]  # fmt: skip
 ASKED = [
-    "eval=mini", "eval.limit=8", "eval.belle.max_new_tokens=12",
-    "eval.mmcu.protocols=[generation,likelihood]",
+    "eval=mini", "eval.limit=8", "eval.benchmarks.belle.max_new_tokens=12",
+    "eval.benchmarks.mmcu.protocols=[generation,likelihood]",
 ]  # fmt: skip
 CELLS = (
     ["peft=lora", "seed=0"],

@@ -7,7 +7,7 @@ scores and results.json, but nothing of training. Knows nothing of the command l
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,8 @@ from tunegrid.cells import gates, identity
 from tunegrid.cells.requests import GENERATION, build_judge, judge_label
 from tunegrid.cells.stages import score as scoring
 from tunegrid.config.errors import ConfigError, DataError
-from tunegrid.config.functions import hashed_name
+from tunegrid.config.functions import find_function, hashed_name
 from tunegrid.config.schema import CellConfig, JudgeConfig
-from tunegrid.evaluation.benchmark import Benchmark
-from tunegrid.evaluation.benchmarks import belle
-from tunegrid.evaluation.benchmarks.mmcu import benchmark as mmcu
 from tunegrid.evaluation.imported import answers
 from tunegrid.evaluation.imported.answers import Elsewhere
 from tunegrid.evaluation.imported.lm_eval_samples import harness_files
@@ -29,14 +26,16 @@ from tunegrid.store import run_files
 from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
 
-READERS: dict[str, Callable[[Path], Benchmark]] = {"belle": belle.read, "mmcu": mmcu.read}
+FOLDERS = ("mmcu",)
+"""Benchmarks whose published answers are folders of workbooks; see `answers`."""
 
 
 def read(benchmark: str, path: Path, items: Path | None, *, sets: bool) -> Elsewhere:
     """Return the answers at a path, in whichever of the accepted forms they are.
 
     Args:
-        benchmark: `belle`, `mmcu`, or any name for sample files of lm-evaluation-harness.
+        benchmark: a module of `evaluation/benchmarks`, or any name for sample files of
+            lm-evaluation-harness.
         path: a folder or file.
         items: the benchmark's own file or folder; None where the answers stand beside the items.
         sets: score a published folder of MMCU by sets of letters instead of as published.
@@ -50,17 +49,19 @@ def read(benchmark: str, path: Path, items: Path | None, *, sets: bool) -> Elsew
     harness = harness_files(path)
     if harness:
         return answers.read_harness(benchmark, harness)
-    if benchmark not in READERS:
+    try:
+        reader = find_function("benchmark", f"{benchmark}.read")
+    except ConfigError as error:
         raise ConfigError(
-            f"the benchmark {benchmark!r} is not one of {', '.join(READERS)}, and {path} holds no "
+            f"the benchmark {benchmark!r} is not known here ({error}), and {path} holds no "
             "samples_*.jsonl of lm-evaluation-harness, which may have any name"
-        )
+        ) from None
     if path.is_dir():
-        if benchmark != "mmcu":
+        if benchmark not in FOLDERS:
             raise DataError(f"{path} is a folder; answers to {benchmark} are one JSON file")
         return answers.read_published_mmcu(path, strict=not sets)
     own = items is None
-    found = READERS[benchmark](path if items is None else items)
+    found = reader(path if items is None else items)
     return answers.read_records_of(found, path, is_own=own)
 
 

@@ -236,17 +236,15 @@ def _ranges(train: TrainConfig) -> Iterator[str]:
 
 def _evaluation(config: CellConfig) -> Iterator[str]:
     settings = config.eval
-    for name in settings.others:
-        if name in ("belle", "mmcu"):
-            yield f"eval.others.{name}: set eval.{name} instead, a benchmark has one place"
     if settings.limit is not None and settings.limit < 1:
         yield f"eval.limit is {settings.limit}; give at least 1, or null for all items"
     for name, benchmark in benchmarks(config).items():
         yield from _wired(
-            f"eval.{name}", "benchmark", benchmark.function, benchmark.options, ("path",)
+            f"eval.benchmarks.{name}", "benchmark", benchmark.function, benchmark.options, ("path",)
         )
         if benchmark.max_new_tokens is not None and benchmark.max_new_tokens < 1:
-            yield f"eval.{name}.max_new_tokens is {benchmark.max_new_tokens}; give 1 or more"
+            setting = f"eval.benchmarks.{name}.max_new_tokens"
+            yield f"{setting} is {benchmark.max_new_tokens}; give 1 or more"
     if settings.task_folder is not None and not settings.tasks:
         yield (
             "eval.tasks names no task of lm-evaluation-harness; "

@@ -84,8 +84,8 @@ def asked_about(cell: Cell, name: str, naming: Any = identity) -> list[Asked]:
     for protocol in dict.fromkeys(settings.protocols):
         if protocol is Protocol.likelihood and benchmark.choices is None:
             raise ConfigError(
-                f"eval.{name}.protocols: {name} has no choices whose likelihoods could be "
-                "compared; accepted: generation"
+                f"eval.benchmarks.{name}.protocols: {name} has no choices whose likelihoods "
+                "could be compared; accepted: generation"
             )
         found += [
             _asked(cell, name, settings, benchmark, scored_as, naming)

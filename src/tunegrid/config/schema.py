@@ -213,6 +213,8 @@ class BenchmarkConfig:
     stops_when_decided: bool = True
     """End an answer as soon as nothing further can change what the scoring rule reads in it;
     without beams, and only for benchmarks whose rule says so."""
+    where_from: str | None = None
+    """Whose it is and what to get, for whoever has no copy."""
     source: SourceConfig | None = None
     stated_items: int | None = None
     """Items the benchmark is said to have, for plans where its files are not at hand."""
@@ -233,10 +235,8 @@ class EvalConfig:
     merged: bool = False
     """Answer with the trained weights added to the base's own, rounded to the type it computes
     in, instead of beside them."""
-    belle: BenchmarkConfig | None = None
-    mmcu: BenchmarkConfig | None = None
-    others: dict[str, BenchmarkConfig] = field(default_factory=dict)
-    """Further benchmarks by name; a name repeats neither of the two above."""
+    benchmarks: dict[str, BenchmarkConfig | None] = field(default_factory=dict)
+    """By name, in the order in which they are answered; None leaves one out."""
     tasks: list[str] = field(default_factory=list)
     """Tasks of lm-evaluation-harness, run on the cell's model; needs the extra `harness`."""
     task_folder: str | None = None
@@ -324,5 +324,5 @@ class CellConfig:
 
 def benchmarks(config: CellConfig) -> dict[str, BenchmarkConfig]:
     """Return the cell's benchmarks by name; their order is the order of evaluation."""
-    named = {"belle": config.eval.belle, "mmcu": config.eval.mmcu, **config.eval.others}
-    return {name: benchmark for name, benchmark in named.items() if benchmark is not None}
+    named = config.eval.benchmarks.items()
+    return {name: benchmark for name, benchmark in named if benchmark is not None}

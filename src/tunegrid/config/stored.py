@@ -19,7 +19,20 @@ def present_form(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return stored settings of a cell with their present names; new ones come back as they are."""
     found: dict[str, Any] = copy.deepcopy(dict(stored))
     _rename_functions(found)
+    _gather_benchmarks(found.get("eval"))
     return found
+
+
+def _gather_benchmarks(settings: Any) -> None:
+    """Put benchmarks that had settings of their own, or stood among `others`, under their names."""
+    if not isinstance(settings, dict) or "benchmarks" in settings:
+        return
+    named = {name: settings.pop(name) for name in ("belle", "mmcu") if name in settings}
+    settings["benchmarks"] = {
+        name: one
+        for name, one in {**named, **settings.pop("others", {})}.items()
+        if one is not None
+    }
 
 
 def _rename_functions(tree: dict[str, Any]) -> None:

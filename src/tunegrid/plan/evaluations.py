@@ -16,9 +16,9 @@ from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import RunState
 from tunegrid.config import schema
 from tunegrid.config.choices import Protocol, Stage
-from tunegrid.config.errors import TunegridError
+from tunegrid.config.errors import ConfigError, TunegridError
 from tunegrid.config.fingerprint import canonical_json
-from tunegrid.config.functions import find_function
+from tunegrid.config.functions import find_function, find_module
 from tunegrid.config.schema import BenchmarkConfig, CellConfig
 from tunegrid.plan import hours
 from tunegrid.plan.calibration import Measurement
@@ -26,10 +26,6 @@ from tunegrid.plan.facts import REFUSED, Job
 from tunegrid.plan.figures import Basis, Figure
 from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
-
-# Where a benchmark's file is not here: what its reader would say of it.
-JUDGED = ("belle.read",)
-DECIDED_EARLY = ("mmcu.read",)
 
 # Assumed where nothing has been answered or judged yet.
 SHARE_OF_LIMIT = 0.4
@@ -157,7 +153,7 @@ def _one(
         items = Figure(min(config.eval.limit, items.value or config.eval.limit), items.basis)
     compares = protocol is Protocol.likelihood
     tokens = Figure(0) if compares else _new_tokens(config, name, settings, known, measurements)
-    judged = known.get("needs_judge", settings.function in JUDGED) and not compares
+    judged = known.get("needs_judge", _says(settings, "NEEDS_JUDGE")) and not compares
     calls, cost = _judge(config, items, tokens) if judged else (Figure(0), 0.0)
     return Evaluation(
         benchmark=name,
@@ -168,6 +164,14 @@ def _one(
         judge_calls=calls,
         judge_cost=cost,
     )
+
+
+def _says(settings: BenchmarkConfig, what: str) -> bool:
+    """Return what a benchmark's module says of it, for where its file is not here."""
+    try:
+        return bool(getattr(find_module("benchmark", settings.function), what, False))
+    except ConfigError:
+        return False
 
 
 def _key(cell: Cell, name: str, settings: BenchmarkConfig, protocol: Protocol) -> str:
@@ -197,7 +201,7 @@ def _new_tokens(
     so_far = hours.expected_new_tokens(name, config.model.name, measurements)
     if so_far is not None:
         return Figure(min(most, so_far), Basis.stated)
-    decides = known.get("decides", settings.function in DECIDED_EARLY)
+    decides = known.get("decides", _says(settings, "DECIDES_EARLY"))
     if decides and settings.stops_when_decided and config.eval.decoding.beams == 1:
         return Figure(min(most, DECIDED_TOKENS), Basis.assumed)
     return Figure(most * SHARE_OF_LIMIT, Basis.assumed)

@@ -62,7 +62,7 @@ def setting(config: Mapping[str, Any]) -> Setting:
         has_gradient_checkpointing=runtime["gradient_checkpointing"],
         attention=runtime["attention"],
         optimizer=train["optimizer"],
-        generates=bool(asked["belle"] or asked["mmcu"] or asked["others"] or asked["tasks"]),
+        generates=bool(any(asked["benchmarks"].values()) or asked["tasks"]),
     )
 
 

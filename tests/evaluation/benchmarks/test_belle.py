@@ -71,7 +71,7 @@ def test_a_bad_record_is_refused_with_its_line(tmp_path: Path, record: object, p
 
 
 def test_a_missing_file_says_where_the_set_is_from(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"ODC-By.*BELLE.*eval\.belle\.path="):
+    with pytest.raises(DataError, match=r"ODC-By.*BELLE.*eval\.benchmarks\.belle\.path="):
         belle.read(tmp_path / "eval_set.json")
     with pytest.raises(DataError, match="is a directory"):
         belle.read(tmp_path)

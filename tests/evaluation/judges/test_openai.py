@@ -338,5 +338,5 @@ def test_recorded_replies_and_what_they_lack(run: RunDirectory, tmp_path: Path) 
 
 def test_a_benchmark_without_judge_prompts_is_refused(run: RunDirectory) -> None:
     of = Benchmark(**{**vars(benchmark("fine")), "judge_prompts": {}})
-    with pytest.raises(ConfigError, match=r"eval\.belle\.options\.judge_prompts"):
+    with pytest.raises(ConfigError, match=r"eval\.benchmarks\.belle\.options\.judge_prompts"):
         rate(run, of, built("http://127.0.0.1:9/v1"))

@@ -34,9 +34,9 @@ def settings(seed: int = 0, retry: str = "failed", method: str = "lora") -> dict
         "peft": {"name": method, "function": None if method == "none" else "x.attach"},
         "train": {"name": "mini", "epochs": 2.0, "max_steps": None, "examples_per_step": 8,
                   "learning_rate": 1e-3},
-        "eval": {"name": "mini", "limit": 50, "others": {},
+        "eval": {"name": "mini", "limit": 50, "benchmarks": {
                  "belle": {"function": "none.read", "path": "x", "stated_items": 40},
-                 "mmcu": {"function": "none.read", "path": "x", "stated_items": 90}},
+                 "mmcu": {"function": "none.read", "path": "x", "stated_items": 90}}},
         "runtime": {"retry": retry},
         "seed": seed,
     }  # fmt: skip

@@ -109,9 +109,9 @@ def test_an_untuned_base_needs_no_collection(tmp_path: Path) -> None:
 def test_a_benchmarks_files_go_into_its_folder_or_beside_its_file(tmp_path: Path) -> None:
     made = config()
     source = SourceConfig(url="https://x.org/e/", files=["test/a.xlsx", "dev/b.xlsx"])
-    made.eval.mmcu = BenchmarkConfig("mmcu.read", "inputs/mmcu", source=source)
+    made.eval.benchmarks["mmcu"] = BenchmarkConfig("mmcu.read", "inputs/mmcu", source=source)
     beside = SourceConfig(url="https://x.org/e", files=["eval_set.json", "eval_prompt.json"])
-    made.eval.belle = BenchmarkConfig("belle.read", "i/own.json", source=beside)
+    made.eval.benchmarks["belle"] = BenchmarkConfig("belle.read", "i/own.json", source=beside)
     belle, mmcu = (one for one in inputs_of([made], tmp_path) if one.kind == "benchmark")
     assert [f.path for f in belle.files] == [
         tmp_path / "i/own.json",

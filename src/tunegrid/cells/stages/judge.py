@@ -102,7 +102,8 @@ def rate(
     if missing:
         raise ConfigError(
             f"the judge {judge.name} needs a prompt for {', '.join(missing)} of {benchmark.name}; "
-            "give eval.belle.options.judge_prompts=<eval_prompt.json of the BELLE project>"
+            f"give eval.benchmarks.{benchmark.name}.options.judge_prompts=<file>, such as "
+            "eval_prompt.json of the BELLE project"
         )
     replies = _Replies(run, f"{REPLIES}/{judge.name.replace('/', '_')}.jsonl")
     replies.read()

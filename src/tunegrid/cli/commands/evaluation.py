@@ -70,7 +70,8 @@ def add(command: AddCommand) -> None:
     )
     predicting.add_argument(
         "words", nargs="+", metavar="cell or setting",
-        help="train_ids or their beginnings, and settings such as eval=mmcu eval.mmcu.path=...",
+        help="train_ids or their beginnings, and overrides such as eval=mmcu "
+        "eval.benchmarks.mmcu.path=...",
     )  # fmt: skip
 
 

@@ -33,6 +33,10 @@ HYDRA_FLAGS_WITH_VALUE = {
 }  # fmt: skip
 
 
+FORMERLY = re.compile(r"(?P<before>[+~]*)eval\.(?:others\.|(?P<name>(?:belle|mmcu)\b))")
+"""Settings that were called otherwise."""
+
+
 def checked(arguments: Sequence[str], conf: Path) -> list[str]:
     """Return the command line, flags first, options of open mappings made acceptable to Hydra.
 
@@ -53,6 +57,13 @@ def checked(arguments: Sequence[str], conf: Path) -> list[str]:
     result = list(arguments)
     for position, word in zip(positions, words, strict=True):
         key = word.partition("=")[0]
+        renamed = FORMERLY.match(key)
+        if renamed:
+            problems.append(
+                f"{key}: benchmarks stand under eval.benchmarks now; write "
+                f"{FORMERLY.sub(lambda found: _now(found), word)}"
+            )
+            continue
         if SECRET.search(key) or INNER_SECRET.search(word):
             # Hydra would write the value into the launch's directory; it is not repeated here.
             problems.append(
@@ -78,6 +89,10 @@ def checked(arguments: Sequence[str], conf: Path) -> list[str]:
     # Hydra reads overrides only in one piece: `a=1 -m b=2` would be refused.
     flags = [word for index, word in enumerate(result) if index not in positions]
     return flags + [result[index] for index in positions]
+
+
+def _now(found: re.Match[str]) -> str:
+    return f"{found['before']}eval.benchmarks.{found['name'] or ''}"
 
 
 def _is_override(arguments: Sequence[str], index: int) -> bool:
@@ -143,7 +158,7 @@ def accepted_keys(dotted: str) -> tuple[str, list[str]] | str | None:
     for part in dotted.split("."):
         if typing.get_origin(kind) is dict:
             through_mapping = True
-            kind = typing.get_args(kind)[1]
+            kind = _not_none(typing.get_args(kind)[1])
         elif dataclasses.is_dataclass(kind):
             hints = typing.get_type_hints(kind)
             if part not in hints:

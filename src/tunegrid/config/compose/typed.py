@@ -27,8 +27,6 @@ from tunegrid.config.stored import present_form
 NO_SCHEMA = "the configuration has no schema; start its defaults list with `schema`"
 HOW_TO_GIVE = {
     "data.files": "for example data.files=[a.json,b.json]",
-    "eval.belle.path": "for example eval.belle.path=eval_set.json (the file of the BELLE project)",
-    "eval.mmcu.path": "for example eval.mmcu.path=MMCU (the folder with test/*.xlsx)",
 }
 
 
@@ -44,7 +42,7 @@ def typed(composed: DictConfig | ListConfig) -> CellConfig:
         # Looked for only now: it takes longer than everything else here.
         missing = sorted(_missing(composed))
         if missing:
-            problems = [f"{key} must be given{_how(key)}" for key in missing]
+            problems = [f"{key} must be given{_how(key, composed)}" for key in missing]
             raise ConfigError(all_problems("the cell is incomplete", problems)) from None
         raise ConfigError(f"the configuration cannot be resolved: {error}") from error
     if not isinstance(config, CellConfig):
@@ -57,8 +55,12 @@ def _missing(composed: DictConfig | ListConfig) -> set[str]:
     return {key for key in OmegaConf.missing_keys(composed) if not key.startswith("hydra.")}
 
 
-def _how(key: str) -> str:
-    return f": {HOW_TO_GIVE[key]}" if key in HOW_TO_GIVE else f": add {key}=<value>"
+def _how(key: str, composed: DictConfig | ListConfig) -> str:
+    """Return how a setting is given; a benchmark says itself where it comes from."""
+    if key in HOW_TO_GIVE:
+        return f": {HOW_TO_GIVE[key]}"
+    where_from = OmegaConf.select(composed, f"{key.removesuffix('.path')}.where_from")
+    return f": add {key}=<value>" + ("" if where_from is None else f". {where_from}")
 
 
 def composed_groups(settings: Sequence[str], project: Path, groups: Sequence[str]) -> CellConfig:

@@ -37,6 +37,8 @@ from tunegrid.evaluation.benchmark import (
 
 VERSION = "1"
 PATH_OPTIONS = ("judge_prompts",)
+NEEDS_JUDGE = True
+"""For plans where the file is not here: no rule scores its answers."""
 METRIC = "score"
 
 # Class name of the file, normalised, to the category's name; the order is the study's (Table 2).
@@ -60,7 +62,7 @@ JUDGE_PROMPTS = "eval_prompt.json"
 
 ORIGIN = (
     "Belle-eval (1,000 items, licence ODC-By) is eval/eval_set.json of the BELLE project "
-    "(LianjiaTech/BELLE); name your copy with eval.belle.path=<file>"
+    "(LianjiaTech/BELLE); name your copy with eval.benchmarks.belle.path=<file>"
 )
 
 

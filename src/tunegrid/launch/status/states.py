@@ -218,11 +218,9 @@ class Looker:
 
 
 def _benchmarks(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    settings = config["eval"]
-    for name in ("belle", "mmcu"):
-        if settings.get(name) is not None:
-            yield name, settings[name]
-    yield from settings.get("others", {}).items()
+    for name, settings in config["eval"].get("benchmarks", {}).items():
+        if settings is not None:
+            yield name, settings
 
 
 def _changed(path: Path) -> float | None:

@@ -17,6 +17,7 @@ from tunegrid.config.errors import ConfigError
 from tunegrid.config.fingerprint import canonical_json, file_sha256, text_sha256
 from tunegrid.config.functions import find_module
 from tunegrid.config.schema import (
+    BenchmarkConfig,
     CellConfig,
     ModelConfig,
     SourceConfig,
@@ -104,11 +105,13 @@ def resolve_paths(
             for path in collection.files
         ]
     for name, benchmark in benchmarks(config).items():
-        how = _or_fetch(where_from(name), benchmark.source)
-        benchmark.path = absolute(benchmark.path, f"eval.{name}.path", how)
+        how = _or_fetch(where_from(name, benchmark), benchmark.source)
+        benchmark.path = absolute(benchmark.path, f"eval.benchmarks.{name}.path", how)
         for option in path_options("benchmark", benchmark.function, benchmark.options):
             benchmark.options[option] = absolute(
-                benchmark.options[option], f"eval.{name}.options.{option}", "Name where it is."
+                benchmark.options[option],
+                f"eval.benchmarks.{name}.options.{option}",
+                "Name where it is.",
             )
     if config.eval.task_folder is not None:
         config.eval.task_folder = absolute(
@@ -176,14 +179,10 @@ def _or_fetch(how: str, source: SourceConfig | None) -> str:
     return f"{how.rstrip('.')}; or {FETCH}" if is_known else how
 
 
-def where_from(benchmark: str) -> str:
+def where_from(name: str, benchmark: BenchmarkConfig) -> str:
     """Return where a benchmark comes from and how a copy of it is named."""
-    return {
-        "belle": "Belle-eval (1,000 items, ODC-By) is eval/eval_set.json of the BELLE project; "
-        "name your copy with eval.belle.path=<file>.",
-        "mmcu": "MMCU (11,845 items, CC BY-NC-SA 4.0) comes from its authors: the folder with "
-        "test/*.xlsx; name your copy with eval.mmcu.path=<folder>.",
-    }.get(benchmark, f"Name your copy with eval.others.{benchmark}.path=<path>.")
+    own = f"{benchmark.where_from.rstrip('. ')}. " if benchmark.where_from else ""
+    return f"{own}Name your copy with eval.benchmarks.{name}.path=<path>."
 
 
 def hashes(config: CellConfig, cache: Path, planning: bool = False) -> dict[str, str]:

@@ -140,7 +140,7 @@ def _bases(config: CellConfig) -> Iterator[Input]:
 def _benchmark(
     name: str, settings: BenchmarkConfig, project: Path, problems: dict[str, None]
 ) -> Input:
-    setting = f"eval.{name}"
+    setting = f"eval.benchmarks.{name}"
     target = _place(settings.path, project, f"{setting}.path", problems)
     names = settings.source.files if settings.source is not None else []
     if target.suffix:
@@ -149,7 +149,7 @@ def _benchmark(
         places = [target, *beside][: len(names)]
     else:
         places = [target / PurePosixPath(one) for one in names if _is_safe(one)]
-    one = Input(BENCHMARK, name, by_hand=locate.where_from(name))
+    one = Input(BENCHMARK, name, by_hand=locate.where_from(name, settings))
     if not names:
         return replace(one, files=(File(settings.path, target),))
     return _sourced(one, settings.source, [str(p) for p in places], places, setting, problems)

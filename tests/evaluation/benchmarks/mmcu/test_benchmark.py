@@ -322,7 +322,7 @@ def test_a_bad_record_is_refused_with_its_line(tmp_path: Path, record: object, p
 
 def test_a_missing_path_says_where_the_set_is_from(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(DataError, match=r"CC BY-NC-SA 4\.0.*eval\.mmcu\.path="):
+        with pytest.raises(DataError, match=r"CC BY-NC-SA 4\.0.*eval\.benchmarks\.mmcu\.path="):
             mmcu.read(path)
 
 

@@ -53,6 +53,8 @@ from tunegrid.evaluation.benchmarks.mmcu.letters import (
 )
 
 VERSION = "1"
+DECIDES_EARLY = True
+"""For plans where the files are not here: an answer ends once its letters are final."""
 METRIC = "accuracy"
 SUBJECTS_METRIC = "accuracy_of_subjects"
 SEVERAL_SUBJECTS = ("medicine", "education")
@@ -103,7 +105,7 @@ def read(
     unknown = sorted(set(unanswerable) - letters.keys())
     if unknown:
         raise ConfigError(
-            f"eval.mmcu.options.unanswerable names {', '.join(unknown)}: no such item"
+            f"eval.benchmarks.mmcu.options.unanswerable names {', '.join(unknown)}: no such item"
         )
     if not items:
         raise DataError(f"{path} holds no question. {ORIGIN}")
@@ -155,7 +157,7 @@ def _worked(question: Question, worked: Mapping[tuple[str, str | None], Sequence
     if own not in worked:
         raise DataError(
             f"{question.where}: dev/ has no workbook for {' '.join(filter(None, own))}; add it, or "
-            "set eval.mmcu.options.shots=0"
+            "set eval.benchmarks.mmcu.options.shots=0"
         )
     return "".join(
         f"{one.text}\n{one.options}\n{QUESTION_END} {label_letters(one.answer)}\n\n"
@@ -280,8 +282,8 @@ def _problem(question: Question, may_be_unanswerable: bool) -> str | None:
     if outside and not accepted:
         return (
             f"the answer {question.answer!r} is not among the options {question.letters}; correct "
-            "your copy, or name the item in eval.mmcu.options.unanswerable to count every reply "
-            "to it as wrong"
+            "your copy, or name the item in eval.benchmarks.mmcu.options.unanswerable to "
+            "count every reply to it as wrong"
         )
     return None
 

@@ -34,7 +34,7 @@ FEWEST_OPTIONS = 2
 ORIGIN = (
     "MMCU (11,845 questions, licence CC BY-NC-SA 4.0) is given out by its authors on request "
     "(github.com/Felixgithub2017/MMCU) as a folder with test/*.xlsx; name your copy with "
-    "eval.mmcu.path=<folder>, or a JSON file of the study's form"
+    "eval.benchmarks.mmcu.path=<folder>, or a JSON file of the study's form"
 )
 
 _LABELLED_LINE = re.compile(r"^\s*([A-ZＡ-Ｚ])\s*[:：.．、]", re.MULTILINE)
@@ -106,7 +106,7 @@ def read_shots(path: Path, shots: int) -> dict[tuple[str, str | None], list[Ques
     if not workbooks:
         raise DataError(
             f"{folder} holds no workbook, and worked examples come from there; give MMCU's folder "
-            "with test/ and dev/, or eval.mmcu.options.shots=0"
+            "with test/ and dev/, or eval.benchmarks.mmcu.options.shots=0"
         )
     found = {}
     for workbook in workbooks:
@@ -119,8 +119,8 @@ def read_shots(path: Path, shots: int) -> dict[tuple[str, str | None], list[Ques
         ][:shots]
         if len(questions) < shots:
             raise DataError(
-                f"{workbook} has {len(questions)} questions, eval.mmcu.options.shots asks for "
-                f"{shots}; ask for fewer"
+                f"{workbook} has {len(questions)} questions, "
+                f"eval.benchmarks.mmcu.options.shots asks for {shots}; ask for fewer"
             )
         found[discipline, subject] = questions
     return found
