@@ -28,7 +28,6 @@ from tunegrid.config.errors import (
 from tunegrid.config.schema import CellConfig
 from tunegrid.store import run_directory as store
 from tunegrid.store import run_files
-from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
 
 ShouldStop = Callable[[], bool]
@@ -52,6 +51,7 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     Raises:
         ConfigError: a check refused it; nothing was started.
         TunegridError: a stage ended without its result; failed.json says which.
+        Held: another process works on the cell, or took it from this one (LockLost).
         Stopped: `should_stop` became true.
     """
     config = cell.config
@@ -66,20 +66,24 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     if newer is not None:
         raise StoreError(newer)
     run_directory.create()
-    with Lock(run_directory.path / run_files.LOCK):
+    with run_directory.locked() as lock:
+
+        def stop() -> bool:
+            return should_stop() or lock.is_lost
+
         run_directory.remove(run_files.RESULTS)
         run_directory.write(run_files.CELL, cell.record())
         note_attempt(run_directory, "begins")
         models = Models(cell, run_directory)
         if not is_trained(cell, run_directory):
             with noting_failure(run_directory, "train"):
-                train_cell(cell, run_directory, models, should_stop)
+                train_cell(cell, run_directory, models, stop)
         incomplete = []
         for one in asked:
             with noting_failure(run_directory, f"predict {one.name}"):
-                predict.predict(cell, run_directory, one, models, should_stop)
+                predict.predict(cell, run_directory, one, models, stop)
             with noting_failure(run_directory, f"score {one.name}"):
-                summary = score.score(cell, run_directory, one, should_stop)
+                summary = score.score(cell, run_directory, one, stop)
             if summary["incomplete"]:
                 incomplete.append(score.incomplete_message(summary))
         scored = [one.score_id for one in asked]

@@ -29,7 +29,6 @@ from tunegrid.config.errors import StageError, Stopped, StoreError, TunegridErro
 from tunegrid.launch import exits
 from tunegrid.launch.stop import StopRequest
 from tunegrid.store import run_files
-from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
 from tunegrid.training.process_group import Place
 
@@ -161,7 +160,7 @@ class Team:
         # Where another launch has the cell already, or the disk is full, the cause is still shown.
         with contextlib.suppress(StoreError):
             run.create()
-            with Lock(run.path / run_files.LOCK):
+            with run.locked():
                 run.write(
                     run_files.FAILED, {"stage": "train", "error": str(cause), "traceback": trace}
                 )
