@@ -23,7 +23,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tunegrid.config.errors import StoreError
@@ -32,6 +32,7 @@ from tunegrid.store.json_files import to_disk
 ENDING_SECONDS = 60.0
 """How long a new holder tries to empty an earlier one's staging directory: while that one writes
 into it, files may appear that have to go as well."""
+_WRITING = ".writing."
 _APPENDED = "*.jsonl"
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
@@ -42,10 +43,12 @@ class Fence:
     Args:
         lock: the path of the lock file; all below its directory is fenced.
         token: the holder's own; no other holder ever has it.
+        has_lines: whether lines are appended below that directory; without, none is looked for.
     """
 
-    def __init__(self, lock: Path, token: str) -> None:
+    def __init__(self, lock: Path, token: str, *, has_lines: bool = True) -> None:
         self._lock = lock
+        self._has_lines = has_lines
         self.staging = _staging(lock, token)
         # Whoever was ended may make its directory again without knowing, but never this file.
         self._sign = self.staging / "held"
@@ -64,7 +67,7 @@ class Fence:
         self.staging.mkdir()
         self._sign.write_bytes(b"")
         known = {_staging(self._lock, token) for token in earlier}
-        found = {p for p in known if p.exists()} | set(self._lock.parent.glob(_pattern(self._lock)))
+        found = {p for p in known if p.exists()} | set(beside(self._lock, _WRITING))
         # A holder that was passed over before it came here lists those after it as well. Only
         # while the lock is its own, all that it has listed belong to earlier holders.
         if not still_holds():
@@ -73,7 +76,7 @@ class Fence:
         ended = sorted(found - {self.staging})
         for number, path in enumerate(ended):
             self._end(path, self.staging / f"ended-{number}")
-        if ended:
+        if ended and self._has_lines:
             self._renew_appended()
         return self.stands()
 
@@ -131,16 +134,19 @@ class Fence:
 
 def remove_leftovers(lock: Path) -> None:
     """Remove a lock file with all that belongs to it, of a directory that nobody uses any more."""
-    for path in lock.parent.glob(f"{lock.name}*"):
+    for path in beside(lock):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
 
 
+def beside(lock: Path, ending: str = "") -> Iterator[Path]:
+    """Yield the files and directories whose name begins with the lock's and this ending."""
+    for path in lock.parent.iterdir():
+        if path.name.startswith(f"{lock.name}{ending}"):
+            yield path
+
+
 def _staging(lock: Path, token: str) -> Path:
-    return lock.with_name(f"{lock.name}.writing.{token}")
-
-
-def _pattern(lock: Path) -> str:
-    return _staging(lock, "*").name
+    return lock.with_name(f"{lock.name}{_WRITING}{token}")

@@ -28,7 +28,7 @@ from typing import Any
 
 from tunegrid.config.errors import StoreError
 from tunegrid.store import process_identity
-from tunegrid.store.fence import Fence, remove_leftovers
+from tunegrid.store.fence import Fence, beside, remove_leftovers
 from tunegrid.store.json_files import disk_errors
 
 HEARTBEAT_SECONDS = 10.0
@@ -37,6 +37,7 @@ UNREADABLE_AFTER_SECONDS = 5.0
 """A lock that names no holder for so long was left by a machine that went down: locks appear
 whole."""
 _UNREADABLE = "unreadable"
+_AFTER, _DRAFT = ".after.", ".draft."
 
 
 class Held(StoreError):
@@ -55,6 +56,7 @@ class Lock:
         heartbeat_seconds: between two signs of life.
         stale_after_seconds: of silence, after which others may take over where they cannot look
             for the process itself. Stands in the lock, so that all judge it by the same limit.
+        has_lines: whether files of lines below the directory are appended to under this lock.
 
     Raises:
         Held: another living process holds it.
@@ -66,13 +68,15 @@ class Lock:
         path: Path,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         stale_after_seconds: float = STALE_AFTER_SECONDS,
+        *,
+        has_lines: bool = True,
     ) -> None:
         self.path = path
         self.heartbeat_seconds = heartbeat_seconds
         self.stale_after_seconds = stale_after_seconds
         self.token = uuid.uuid4().hex
-        self._fence = Fence(path, self.token)
-        self._draft = path.with_name(f"{path.name}.draft.{self.token}")
+        self._fence = Fence(path, self.token, has_lines=has_lines)
+        self._draft = path.with_name(f"{path.name}{_DRAFT}{self.token}")
         self._passed_over: list[str] = []
         """Tokens of the dead whose place this one took."""
         self._written = 0.0
@@ -164,7 +168,7 @@ class Lock:
 
     def _inherit(self, path: Path, token: str) -> bool:
         """Take the place of the dead holder of that token; False where others were faster."""
-        heir = path.with_name(f"{self.path.name}.after.{token}")
+        heir = path.with_name(f"{self.path.name}{_AFTER}{token}")
         self._claim(heir)
         # As long as the heir's file is this process' own, nobody else can replace the dead lock;
         # but that may have happened before.
@@ -220,10 +224,10 @@ class Lock:
 
     def _remove_remains(self) -> None:
         """Remove what claimants that died have left; one that lives sees that the race is over."""
-        for path in self.path.parent.glob(f"{self.path.name}.after.*"):
+        for path in beside(self.path, _AFTER):
             if not path.name.endswith(self.token):
                 path.unlink(missing_ok=True)
-        for path in self.path.parent.glob(f"{self.path.name}.draft.*"):
+        for path in beside(self.path, _DRAFT):
             if not is_alive(path, owner(path), self._written):
                 path.unlink(missing_ok=True)
 
@@ -319,7 +323,7 @@ def is_held(path: Path) -> bool:
 
 def clear_dead(path: Path) -> bool:
     """Remove a lock whose holder died; return whether nobody holds it now."""
-    if not any(path.parent.glob(f"{path.name}*")):
+    if not any(beside(path)):
         return True
     try:
         with Lock(path):
