@@ -1,4 +1,4 @@
-"""Three processes fight for one lock, stopped and killed at the worst moments: one writes at a time.
+"""Three processes fight for a lock, stopped and killed at the worst moments: one writes at a time.
 
 Each write carries its writer's token. A writer that lost the lock may be anywhere in between its
 last question and its next step; the checkers read everything that was written and look for one
@@ -152,7 +152,7 @@ def seen(fight: Fight) -> str:
 
 
 def test_three_processes_that_cannot_look_at_each_other(tmp_path: Path) -> None:
-    """As in three containers: the heartbeat alone says who lives, so a stopped one is passed over."""
+    """As in three containers: the heartbeat alone says who lives, and a stopped one loses."""
     fight = Fight(tmp_path / "run")
     fight.until(200, [Fighter(fight, n, [], f"pid:[{n}]") for n in range(FIGHTERS)])
     fight.check()

@@ -89,9 +89,10 @@ class Lock:
         with disk_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._claim(self.path)
-            # From here on: ending an earlier holder may take longer than the limit.
-            self._beat.start()
             try:
+                # From here on: ending an earlier holder may take longer than the limit.
+                os.utime(self.path)
+                self._beat.start()
                 if not self._fence.establish(self._names_this, self._passed_over):
                     self._lost = True
                     raise LockLost(self._why_lost())
@@ -240,21 +241,18 @@ class Lock:
         return _token(self.path) == self.token
 
     def _keep_alive(self) -> None:
-        while True:
-            try:
+        while not self._stop.wait(self.heartbeat_seconds):
+            # A file server may be away for a moment; the next beat tries again.
+            with contextlib.suppress(OSError):
                 if not self._names_this():
                     self._lost = True
                     return
                 os.utime(self.path)
-            except OSError:
-                # A file server may be away for a moment; the next beat tries again.
-                pass
-            if self._stop.wait(self.heartbeat_seconds):
-                return
 
     def _end_heartbeat(self) -> None:
         self._stop.set()
-        self._beat.join()
+        if self._beat.is_alive():
+            self._beat.join()
 
 
 def described(holder: dict[str, Any]) -> str:
