@@ -112,6 +112,15 @@ def test_a_number_of_another_boot_is_not_looked_up(tmp_path: Path) -> None:
         pass
 
 
+def test_a_dead_holder_may_have_any_token(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    for token in ("a/../../b", "", 7, None):
+        of_a_container(path, seconds_ago=1000, token=token)
+        with Lock(path) as taken:
+            assert owner(path)["token"] == taken.token
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_the_limit_stands_in_the_lock(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
     of_a_container(path, seconds_ago=3, stale_after_seconds=2.0)

@@ -164,7 +164,7 @@ class Lock:
                     "stop it; a lock whose process died is taken over by itself (from another "
                     f"machine or container after {_limit(holder):.0f} s)."
                 )
-            if self._inherit(path, str(holder.get("token", _UNREADABLE))):
+            if self._inherit(path, _token_in(holder)):
                 return
 
     def _inherit(self, path: Path, token: str) -> bool:
@@ -277,7 +277,14 @@ def _token(path: Path) -> str | None:
         return None
     except ValueError:
         return _UNREADABLE
-    return str(content.get("token", _UNREADABLE)) if isinstance(content, dict) else _UNREADABLE
+    return _token_in(content)
+
+
+def _token_in(content: Any) -> str:
+    """Return the token that a lock file's content names, where it is one."""
+    token = content.get("token") if isinstance(content, dict) else None
+    # It becomes part of a file's name.
+    return token if isinstance(token, str) and token.isalnum() else _UNREADABLE
 
 
 def owner(path: Path) -> dict[str, Any]:
