@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tunegrid.cells.attempts import noting_failure
 from tunegrid.cells.identity import Cell
 from tunegrid.config.schema import CellConfig, DataConfig, ModelConfig, PeftConfig, RuntimeConfig
 from tunegrid.launch import child, processes
@@ -142,6 +144,41 @@ def test_another_launchs_cell_is_waited_for(
     assert RunDirectory(second.directory).has(run_files.ATTEMPTS)
 
 
+def loses(sender: Connection, cell: Cell, share: child.Share) -> None:
+    """Stand in for a child that is passed over at its first attempt, and fails because of it."""
+    run = RunDirectory(cell.directory)
+    run.create()
+    path = run.path / run_files.LOCK
+
+    def action(stop: StopRequest) -> None:
+        with run.locked(Lock(path, heartbeat_seconds=60)):
+            run.write(run_files.CELL, {"format": 1})
+            if not run.has(run_files.ATTEMPTS):
+                run.append_line(run_files.ATTEMPTS, {"what": "loses"})
+                path.write_text(json.dumps(lock.owner(path) | {"pid_namespace": "another"}))
+                os.utime(path, (1, 1))
+                with Lock(path), noting_failure(run, "train"):
+                    raise ValueError("its files are gone")
+            run.append_line(run_files.ATTEMPTS, {"what": "ends"})
+            run.write(run_files.TRAINED, {})
+            run.write(run_files.RESULTS, {"scores": []})
+
+    child._end(sender, action, run.path / run_files.FAILED)
+
+
+def test_a_cell_that_lost_its_lock_has_not_failed(
+    cells: Callable[..., list[Cell]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process works on it; when that ends, it is looked at again."""
+    monkeypatch.setattr("tunegrid.launch.child.run_cell", loses)
+    [one] = cells("good-1")
+    assert states(run_cells([one])) == ["done"]
+    run = RunDirectory(one.directory)
+    assert [line["what"] for line in run.read_lines(run_files.ATTEMPTS)] == ["loses", "ends"]
+    assert not run.has(run_files.FAILED)
+    assert not list(run.path.glob(".lock*"))
+
+
 def test_what_failed_elsewhere_meanwhile_is_not_tried_again(
     cells: Callable[..., list[Cell]],
 ) -> None:
@@ -209,7 +246,7 @@ def test_a_lock_that_names_nobody_is_taken_over_after_a_while(
 ) -> None:
     monkeypatch.setattr(lock, "UNREADABLE_AFTER_SECONDS", 0.3)
     path = tmp_path / run_files.LOCK
-    for content in ("", "x", "[1]"):
+    for content in ("", "x", "[1]", "{}"):
         path.write_text(content)
         with Lock(path):
             assert lock.is_held(path)

@@ -15,6 +15,7 @@ import pytest
 
 from doubles.whole_cells import only_run, popen
 from tunegrid.store import run_files
+from tunegrid.store.lock import Lock, owner
 from tunegrid.store.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow
@@ -134,6 +135,38 @@ def test_a_killed_launcher_leaves_no_child_behind(project: Path, tmp_path: Path)
     holder.wait(timeout=60)
     assert not directory.has(run_files.LOCK), "the child stopped by itself, with a checkpoint"
     assert list(directory.checkpoints.iterdir())
+
+
+def test_a_cell_that_is_passed_over_stops_and_goes_on_when_it_may(
+    project: Path, tmp_path: Path, undisturbed: RunDirectory
+) -> None:
+    """Another container takes its lock while it trains: it writes nothing until that one ends."""
+    results = tmp_path / "results"
+    process = start(project, results)
+    directory = wait_for_step(results, 3)
+    path = directory.path / run_files.LOCK
+    trains = psutil.Process(owner(path)["pid"])
+    path.write_text(json.dumps(owner(path) | {"pid_namespace": "another"}))
+    os.utime(path, (1, 1))
+    with Lock(path):
+        before = contents(directory)
+        trains.wait(timeout=60)
+        assert contents(directory) == before
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert [line["what"] for line in directory.read_lines(run_files.ATTEMPTS)] == [
+        "begins", "begins", "trained"
+    ]  # fmt: skip
+    assert not directory.has(run_files.FAILED)
+    assert not list(directory.path.glob(f"{run_files.LOCK}*"))
+    assert losses(directory) == losses(undisturbed)
+    assert adapter_bytes(directory) == adapter_bytes(undisturbed)
+
+
+def contents(directory: RunDirectory) -> dict[Path, bytes]:
+    """What a run holds, without what belongs to its lock."""
+    files = [path for path in directory.path.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in files if run_files.LOCK not in str(path)}
 
 
 def test_a_killed_child_is_a_failed_cell_with_its_reason(project: Path, tmp_path: Path) -> None:

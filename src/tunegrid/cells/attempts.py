@@ -18,15 +18,23 @@ from tunegrid.cells.requests import Asked
 from tunegrid.config.errors import StageError, Stopped
 from tunegrid.models.memory_errors import _is_out_of_memory
 from tunegrid.store import run_files
+from tunegrid.store.lock import LockLost
 from tunegrid.store.run_directory import RunDirectory
 
 
 def note_attempt(run_directory: RunDirectory, what: str) -> None:
     """Add a line to attempts.jsonl: who did what when, so that nothing is done twice unseen."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    lock = run_directory.lock
     run_directory.append_line(
         run_files.ATTEMPTS,
-        {"time": now, "what": what, "host": socket.gethostname(), "pid": os.getpid()},
+        {
+            "time": now,
+            "what": what,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "token": None if lock is None else lock.token,
+        },
     )
 
 
@@ -50,7 +58,8 @@ def noting_failure(
     """
     try:
         yield
-    except Stopped:
+    except (Stopped, LockLost):
+        # Of a run that is another's by now nothing is said.
         raise
     except BaseException as error:
         text = f"{type(error).__name__}: {error}"

@@ -23,7 +23,6 @@ from tunegrid.evaluation.imported.answers import Elsewhere
 from tunegrid.evaluation.imported.lm_eval_samples import harness_files
 from tunegrid.evaluation.judges.judge import Judge
 from tunegrid.store import run_files
-from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
 
 FOLDERS = ("mmcu",)
@@ -98,7 +97,7 @@ def write(
     """
     run = run_directory(results, name)
     run.create()
-    with Lock(run.path / run_files.LOCK):
+    with run.locked():
         names = _names(benchmark, given, judge)
         _refuse_other(run, benchmark, names.prediction_id)
         run.write(

@@ -26,7 +26,6 @@ from tunegrid.config.errors import (
 from tunegrid.config.schema import CellConfig
 from tunegrid.store import run_directory as store
 from tunegrid.store import run_files
-from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
 
 ShouldStop = Callable[[], bool]
@@ -50,6 +49,7 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     Raises:
         ConfigError: a check refused it; nothing was started.
         TunegridError: a stage ended without its result; failed.json says which.
+        Held: another process works on the cell, or took it from this one (LockLost).
         Stopped: `should_stop` became true.
     """
     config = cell.config
@@ -64,20 +64,24 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     if newer is not None:
         raise StoreError(newer)
     run_directory.create()
-    with Lock(run_directory.path / run_files.LOCK):
+    with run_directory.locked() as lock:
+
+        def stop() -> bool:
+            return should_stop() or lock.is_lost
+
         run_directory.remove(run_files.RESULTS)
         run_directory.write(run_files.CELL, wanted.record(cell))
         attempts.note_attempt(run_directory, "begins")
         models = Models(cell, run_directory)
         if not state.is_trained(cell):
             with attempts.noting_failure(run_directory, failure.TRAIN):
-                train_cell(cell, run_directory, models, should_stop)
+                train_cell(cell, run_directory, models, stop)
         incomplete = []
         for one in asked:
             with attempts.answering(run_directory, one):
-                predict.predict(cell, run_directory, one, models, should_stop)
+                predict.predict(cell, run_directory, one, models, stop)
             with attempts.scoring(run_directory, one):
-                summary = score.score(cell, run_directory, one, should_stop)
+                summary = score.score(cell, run_directory, one, stop)
             if summary["incomplete"]:
                 incomplete.append(score.incomplete_message(summary))
         scored = [one.score_id for one in asked]

@@ -22,7 +22,6 @@ from tunegrid.config.errors import StageError, Stopped, TunegridError, all_probl
 from tunegrid.config.schema import CellConfig
 from tunegrid.store import run_files
 from tunegrid.store.inputs import locate
-from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
 
 
@@ -86,20 +85,24 @@ def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> lis
     asked = requests.asked_of(cell)
     incomplete: list[str] = []
     harness: list[str] = []
-    with Lock(run_directory.path / run_files.LOCK):
+    with run_directory.locked() as lock:
+
+        def stop() -> bool:
+            return should_stop() or lock.is_lost
+
         run_directory.remove(run_files.RESULTS)
         run_directory.write(run_files.CELL, wanted.record(cell))
         models = Models(cell, run_directory, shared.base)
         for one in asked:
             with attempts.answering(run_directory, one):
-                predict.predict(cell, run_directory, one, models, should_stop)
+                predict.predict(cell, run_directory, one, models, stop)
         if cell.config.eval.tasks:
             with attempts.harness(run_directory, wanted.harness_id(cell)):
                 harness = [lm_eval.run(cell, run_directory, models)]
         shared.take_back(models.loaded())
         for one in asked:
             with attempts.scoring(run_directory, one):
-                summary = score.score(cell, run_directory, one, should_stop)
+                summary = score.score(cell, run_directory, one, stop)
             if summary["incomplete"]:
                 incomplete.append(f"{cell.train_id}: {score.incomplete_message(summary)}")
         if not incomplete:

@@ -27,9 +27,9 @@ from tunegrid.config.errors import (
 )
 from tunegrid.launch import exits
 from tunegrid.launch.stop import StopRequest
-from tunegrid.store.lock import Held, Lock
+from tunegrid.store.lock import Held
 from tunegrid.store.run_directory import RunDirectory
-from tunegrid.store.run_files import CELL, LOCK
+from tunegrid.store.run_files import CELL
 from tunegrid.store.run_files import FAILED as FAILED_FILE
 
 
@@ -177,7 +177,7 @@ def note_failure(cell: Cell, reason: str) -> None:
     noted = state.of_next_stage(state.of_cell(cell), reason)
     try:
         run.create()
-        with Lock(run.path / LOCK):
+        with run.locked():
             if not run.has(CELL):
                 # Without it no table would know of the run.
                 run.write(CELL, wanted.record(cell))

@@ -24,7 +24,7 @@ from tunegrid.config.schema import CellConfig
 from tunegrid.config.stored import present_form
 from tunegrid.launch import record as launches
 from tunegrid.store import json_files, run_files
-from tunegrid.store.lock import Held, Lock
+from tunegrid.store.lock import Held
 from tunegrid.store.run_directory import RunDirectory
 
 MARK = ".format"
@@ -134,7 +134,7 @@ def _one(
     if is_trial:
         return Step(directory.name, renaming.new, _remark(renaming))
     try:
-        with Lock(directory / run_files.LOCK):
+        with run.locked():
             rename.carry_out(run, renaming)
     except Held as error:
         return Step(directory.name, None, str(error))

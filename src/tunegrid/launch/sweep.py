@@ -23,7 +23,7 @@ from tunegrid.launch import record as launches
 from tunegrid.launch import resources, runner
 from tunegrid.launch.outcomes import DONE, FAILED, INTERRUPTED, NOT_STARTED, Outcome
 from tunegrid.launch.sweep_cells import Member, Members
-from tunegrid.store import run_directory, run_files
+from tunegrid.store import fence, run_directory, run_files
 from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
 
@@ -122,13 +122,13 @@ def set_aside(members: Sequence[Member]) -> None:
     there = [path for path in dict.fromkeys(m.cell.directory for m in members) if path.exists()]
     with contextlib.ExitStack() as held:
         # All of them before the first is moved: what another launch works on stays whole.
-        for directory in there:
-            held.enter_context(Lock(directory / run_files.LOCK))
-        for directory in there:
+        locks = [held.enter_context(Lock(directory / run_files.LOCK)) for directory in there]
+        for directory, own in zip(there, locks, strict=True):
             kept = directory.parents[1] / run_files.REPLACED / directory.name / now
             kept.parent.mkdir(parents=True, exist_ok=True)
+            own.require()
             os.rename(directory, kept)
-            (kept / run_files.LOCK).unlink(missing_ok=True)
+            fence.remove_leftovers(kept / run_files.LOCK)
 
 
 def run(

@@ -5,14 +5,29 @@ Owns: how text gets to the disk and back, and the errors of a disk.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 from tunegrid.config.errors import StoreError
+
+BLOCK_BYTES = 65_536
+_NO_FSYNC_OF_DIRECTORIES = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF)
+
+
+class Writer(Protocol):
+    """One who holds the lock of a directory; see `tunegrid.store.lock`."""
+
+    @property
+    def staging(self) -> Path:
+        """The directory out of which each file is renamed to its place."""
+
+    def require(self) -> None:
+        """Return only while the lock is held."""
 
 
 @contextmanager
@@ -33,16 +48,103 @@ def json_line(record: Any) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is whole or absent, and on the disk before this returns."""
-    temporary = path.with_name(path.name + ".tmp")
+def to_disk(path: Path) -> None:
+    """Wait until a file's content, or a directory's entries, are on the disk."""
+    is_directory = path.is_dir()
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems have no fsync of directories, and keep their entries without it.
+        if not is_directory or error.errno not in _NO_FSYNC_OF_DIRECTORIES:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def tree_to_disk(directory: Path) -> None:
+    """Wait until all files below a directory, and their names, are on the disk."""
+    for path in sorted(directory.rglob("*")):
+        to_disk(path)
+    to_disk(directory)
+
+
+def write_text(path: Path, text: str, writer: Writer | None = None) -> None:
+    """Write a file so that it is whole or absent, and on the disk before this returns.
+
+    Args:
+        path: of the file.
+        text: its content.
+        writer: who holds the lock of the file's directory, where there is one.
+
+    Raises:
+        LockLost: the writer's lock is another's now; nothing was written.
+        StoreError: the disk refuses.
+    """
+    place = path.parent if writer is None else writer.staging
+    temporary = place / f"{path.name}.tmp"
     with disk_errors(path):
+        if writer is not None:
+            writer.require()
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        if writer is not None:
+            writer.require()
         os.replace(temporary, path)
+        to_disk(path.parent)
+
+
+def append_line(path: Path, record: Any, writer: Writer | None = None) -> None:
+    """Append a record to a file of lines, whose last line is repaired if a kill has cut it off.
+
+    A last line without its newline stays where it is whole JSON, and gets its newline; any other
+    was never finished and goes.
+
+    Args:
+        path: of the file; made if it is not there.
+        record: any JSON value.
+        writer: as in `write_text`.
+
+    Raises:
+        LockLost: the writer's lock is another's now; nothing was written.
+        StoreError: the disk refuses.
+    """
+    with disk_errors(path):
+        if writer is not None:
+            # Opening makes the file.
+            writer.require()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Appending, so that two descriptors never overwrite each other; readable for the repair.
+        with path.open("a+b", buffering=0) as file:
+            # After opening and before writing: see `tunegrid.store.fence`.
+            if writer is not None:
+                writer.require()
+            lacking = _repaired_end(file)
+            left = lacking + json_line(record).encode("utf-8")
+            while left:
+                left = left[os.write(file.fileno(), left) :]
+
+
+def _repaired_end(file: IO[bytes]) -> bytes:
+    """Cut off an unfinished last line; return the newline that a whole one lacks, if it does."""
+    end = file.seek(0, os.SEEK_END)
+    if end == 0 or os.pread(file.fileno(), 1, end - 1) == b"\n":
+        return b""
+    start, last = end, b""
+    while start > 0 and b"\n" not in last:
+        size = min(BLOCK_BYTES, start)
+        start -= size
+        last = os.pread(file.fileno(), size, start) + last
+    last = last.rpartition(b"\n")[2]
+    try:
+        json.loads(last)
+    except ValueError:
+        file.truncate(end - len(last))
+        return b""
+    return b"\n"
 
 
 def read_json(path: Path) -> Any:
@@ -80,12 +182,18 @@ def read_json_lines(path: Path) -> Iterator[Any]:
     """
     if not path.exists():
         return
-    # Not `splitlines`: answers may hold U+2028 and its kin, which JSON leaves as they are.
-    *lines, last = read_text(path).split("\n")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error}") from error
+    # Not `splitlines`: answers may hold U+2028 and its kin, which JSON leaves as they are. Bytes,
+    # because a line may be cut off inside of a character.
+    *lines, last = content.split(b"\n")
     for number, line in enumerate([*lines, *filter(None, [last])], start=1):
         try:
-            yield json.loads(line)
+            yield json.loads(line.decode("utf-8"))
         except ValueError as error:
             if number > len(lines):
                 return
-            raise StoreError(f"{path}, line {number} is no JSON: {line[:80]!r}") from error
+            shown = line[:80].decode("utf-8", errors="replace")
+            raise StoreError(f"{path}, line {number} is no JSON: {shown!r}") from error

@@ -2,8 +2,9 @@
 
 Owns: file names, atomic writes, reading back. Knows nothing of models, benchmarks or configs.
 
-A stage is done if and only if its last file exists: each file is written as `<name>.tmp`, flushed
-to the disk and renamed, so a reader sees a whole file or none.
+A stage is done if and only if its last file exists: each file is written under another name,
+flushed to the disk and renamed, so a reader sees a whole file or none. Inside of `locked` a process
+that lost the lock makes nothing more visible, at whatever point it was stopped.
 """
 
 from __future__ import annotations
@@ -17,8 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid.config.errors import StoreError
-from tunegrid.store.json_files import disk_errors, json_line, read_json, read_json_lines, write_text
-from tunegrid.store.run_files import ADAPTER, CELL, CHECKPOINTS, IMPORTED, RESULTS
+from tunegrid.store.json_files import (
+    append_line,
+    disk_errors,
+    json_line,
+    read_json,
+    read_json_lines,
+    to_disk,
+    tree_to_disk,
+    write_text,
+)
+from tunegrid.store.lock import Lock, LockLost
+from tunegrid.store.run_files import ADAPTER, CELL, CHECKPOINTS, IMPORTED, LOCK, RESULTS
 
 FORMAT = 2
 """Of cell.json and of what identities hold. Raised when cells get other names: `tunegrid migrate`
@@ -35,6 +46,35 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock: Lock | None = None
+        """What this object writes under; None outside of `locked`."""
+
+    @contextmanager
+    def locked(self, lock: Lock | None = None) -> Iterator[Lock]:
+        """Hold the directory's lock while the block runs; all that this object writes needs it.
+
+        Whatever error a process meets that has lost the lock, it is raised as `LockLost`; this
+        object refuses to write from then on.
+
+        Args:
+            lock: of this directory, with limits of its own.
+
+        Raises:
+            Held: another living process works on the run.
+            LockLost: another one does by now.
+        """
+        with lock or Lock(self.path / LOCK) as held:
+            self.lock = held
+            try:
+                yield held
+            except LockLost:
+                raise
+            except Exception as error:
+                _blame_a_lost_lock(held, error)
+                raise
+            finally:
+                if not held.is_lost:
+                    self.lock = None
 
     @property
     def checkpoints(self) -> Path:
@@ -72,11 +112,13 @@ class RunDirectory:
 
     def write(self, name: str, value: Any) -> None:
         """Write `value` as the JSON file `name`, atomically."""
-        write_text(self.path / name, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+        write_text(
+            self.path / name, json.dumps(value, ensure_ascii=False, indent=1) + "\n", self.lock
+        )
 
     def write_lines(self, name: str, records: Iterable[Any]) -> None:
         """Write one JSON line per record as `name`, atomically."""
-        write_text(self.path / name, "".join(json_line(record) for record in records))
+        write_text(self.path / name, "".join(json_line(one) for one in records), self.lock)
 
     def read_lines(self, name: str) -> list[Any]:
         """Return the records of a JSON lines file; a missing file has none.
@@ -86,12 +128,8 @@ class RunDirectory:
         return list(read_json_lines(self.path / name))
 
     def append_line(self, name: str, record: Any) -> None:
-        """Append one record to `name`; the directory has one writer, who holds its lock."""
-        path = self.path / name
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json_line(record))
+        """Append one record to `name`, after repairing what a kill has cut off."""
+        append_line(self.path / name, record, self.lock)
 
     def drop_lines_after(self, name: str, key: str, last: int) -> None:
         """Keep of `name` the records whose `key` is at most `last` (what a checkpoint knows)."""
@@ -102,22 +140,64 @@ class RunDirectory:
         """Remove a file or directory of the run; nothing happens when it is not there."""
         path = self.path / name
         with disk_errors(path):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            if path.exists():
+                _remove(self._moved_away(path))
 
     @contextmanager
     def replaced_directory(self, name: str) -> Iterator[Path]:
-        """Give a fresh directory that becomes `name` when the block ends without an error."""
-        final, temporary = self.path / name, self.path / f"{name}.tmp"
+        """Give a fresh directory that becomes `name` when the block ends without an error.
+
+        Its files are on the disk before it has its name, and the name before this returns.
+        """
+        final = self.path / name
+        place = self.path if self.lock is None else self.lock.staging
+        temporary = place / f"{name}.tmp"
         with disk_errors(final):
-            for leftover in (temporary, final):
-                if leftover.exists():
-                    shutil.rmtree(leftover)
-            temporary.mkdir(parents=True)
+            self._require()
+            if temporary.exists():
+                shutil.rmtree(temporary)
+            self.path.mkdir(parents=True, exist_ok=True)
+            temporary.mkdir()
             yield temporary
+            tree_to_disk(temporary)
+            old = self._moved_away(final) if final.exists() else None
+            self._require()
             os.replace(temporary, final)
+            to_disk(self.path)
+            if old is not None:
+                _remove(old)
+
+    def _moved_away(self, path: Path) -> Path:
+        """Take a file's or directory's name from it in one step; return where it is now."""
+        place = path.parent if self.lock is None else self.lock.staging
+        away = place / f".removed.{path.name}"
+        if away.exists():
+            _remove(away)
+        self._require()
+        os.replace(path, away)
+        return away
+
+    def _require(self) -> None:
+        if self.lock is not None:
+            self.lock.require()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _blame_a_lost_lock(lock: Lock, error: Exception) -> None:
+    """Raise LockLost where that is why a process met the error; it may also be its consequence."""
+    try:
+        lock.require()
+    except LockLost as lost:
+        raise lost from error
+    except StoreError:
+        # The disk does not say; the error stands for itself.
+        return
 
 
 def finished_scores(run: RunDirectory) -> list[str] | None:

@@ -4,7 +4,8 @@ Owns: names and moves. Knows nothing of what is inside a checkpoint.
 
 A checkpoint is written into `unfinished/` and moved to its name in one step, so that whatever has
 a checkpoint's name is whole: a process killed while saving leaves something in `unfinished/`,
-which is removed, and the checkpoint before it counts.
+which is removed, and the checkpoint before it counts. Under a lock that directory is the holder's
+own, and moving a checkpoint out of it fails once the lock is another's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import re
 import shutil
 from pathlib import Path
 
+from tunegrid.store.json_files import Writer, to_disk, tree_to_disk
+
 KEPT = 2
 """Checkpoints kept: the latest, and one before it should a disk damage the latest."""
 
@@ -21,15 +24,28 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 
 
 class Checkpoints:
-    """The checkpoints below one directory; a single process writes there."""
+    """The checkpoints below one directory; a single process writes there.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: theirs alone.
+        writer: who holds the lock that covers the directory, where there is one.
+    """
+
+    def __init__(self, directory: Path, writer: Writer | None = None) -> None:
         self.directory = directory
-        self.unfinished = directory / "unfinished"
+        self._writer = writer
+        place = directory if writer is None else writer.staging
+        self.unfinished = place / "unfinished"
 
     def clear_unfinished(self) -> None:
-        """Remove what an earlier process left half written or half removed."""
-        shutil.rmtree(self.unfinished, ignore_errors=True)
+        """Remove what an earlier process left half written or half removed.
+
+        Raises:
+            LockLost: another process writes here by now.
+        """
+        self._require()
+        for place in {self.unfinished, self.directory / "unfinished"}:
+            shutil.rmtree(place, ignore_errors=True)
         self.directory.mkdir(parents=True, exist_ok=True)
 
     def steps(self) -> list[int]:
@@ -47,16 +63,18 @@ class Checkpoints:
         """Give the checkpoint in `unfinished/` its name, then remove all but the latest `KEPT`.
 
         The files reach the disk before the name does, so that a power cut leaves no empty ones.
+
+        Raises:
+            LockLost: another process writes here by now; nothing was published.
         """
         written = self.unfinished / f"checkpoint-{step}"
-        for file in sorted(written.rglob("*")):
-            if file.is_file():
-                _to_disk(file)
-        _to_disk(written)
+        self._require()
+        tree_to_disk(written)
         if self.path(step).exists():
             self._remove(self.path(step))
+        self._require()
         os.replace(written, self.path(step))
-        _to_disk(self.directory)
+        to_disk(self.directory)
         for old in self.steps()[:-KEPT]:
             self._remove(self.path(old))
 
@@ -64,25 +82,36 @@ class Checkpoints:
         """Return where the weights of a best step are kept."""
         return self.directory / f"best-{step}.safetensors"
 
+    def publish_best(self, written: Path, step: int) -> None:
+        """Give the weights of a best step, written into `unfinished/`, their name.
+
+        Raises:
+            LockLost: another process writes here by now; nothing was published.
+        """
+        self._require()
+        to_disk(written)
+        self._require()
+        os.replace(written, self.best_path(step))
+
     def keep_best_of(self, steps: set[int]) -> None:
         """Remove the weights of all best steps but these."""
         for path in self.directory.glob("best-*.safetensors"):
             if path not in {self.best_path(step) for step in steps}:
-                path.unlink()
+                self._remove(path)
 
     def _remove(self, path: Path) -> None:
-        """Remove a checkpoint, which first loses its name."""
+        """Remove a checkpoint or the weights of a best step, which first lose their name."""
+        self._require()
         self.unfinished.mkdir(exist_ok=True)
         doomed = self.unfinished / f"removed-{path.name}"
         shutil.rmtree(doomed, ignore_errors=True)
+        self._require()
         os.replace(path, doomed)
-        shutil.rmtree(doomed)
+        if doomed.is_dir():
+            shutil.rmtree(doomed)
+        else:
+            doomed.unlink()
 
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file's or directory's content is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def _require(self) -> None:
+        if self._writer is not None:
+            self._writer.require()

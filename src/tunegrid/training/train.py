@@ -15,6 +15,7 @@ from tunegrid.config.errors import ConfigError, StageError, all_problems
 from tunegrid.config.schema import TrainConfig
 from tunegrid.data.tokens import TokenizedSet
 from tunegrid.models.methods.attached import Attached
+from tunegrid.store.json_files import Writer
 from tunegrid.training import schedule
 from tunegrid.training.checkpoints import Checkpoints
 from tunegrid.training.layouts import training_form
@@ -37,6 +38,7 @@ def train(
     on_resume: Callable[[int], None],
     should_stop: Callable[[], bool],
     progress: bool,
+    writer: Writer | None = None,
 ) -> TrainingReport:
     """Train the attached method and return the report; the model holds the trained weights.
 
@@ -64,8 +66,10 @@ def train(
             0 at the beginning; records of later steps are void.
         should_stop: asked after each step.
         progress: whether to show a progress bar on standard error.
+        writer: who holds the lock that covers the checkpoints, where there is one.
 
     Raises:
+        LockLost: the writer's lock is another's by now.
         ConfigError: settings that contradict each other or the base.
         StageError: a loss or gradient that is not finite.
         Interrupted: `should_stop` said so before the last step; a checkpoint is saved.
@@ -90,7 +94,7 @@ def train(
         form=training_form(attached, tokenizer, layout, micro_batch_tokens),
         seed=seed,
         gradient_checkpointing=gradient_checkpointing,
-        checkpoints=Checkpoints(checkpoint_directory),
+        checkpoints=Checkpoints(checkpoint_directory, writer),
         on_record=on_record,
         should_stop=should_stop,
         progress=progress,

@@ -159,7 +159,7 @@ class StepTrainer(Trainer):
             temporary = self._checkpoints.unfinished / "best.safetensors"
             save_trainable(self.model, temporary)
             if self.args.should_save:
-                temporary.replace(self._checkpoints.best_path(step))
+                self._checkpoints.publish_best(temporary, step)
         process_group.barrier()
         if self.is_world_process_zero():
             self._on_record({"step": step, "epoch": self.state.epoch, "validation_loss": loss})

@@ -20,7 +20,7 @@ from tunegrid.cli import main
 from tunegrid.launch.status import progress, states, table
 from tunegrid.launch.status.states import Looker, State, Watched
 from tunegrid.launch.status.sweep import Snapshot, SweepWatch, seconds_left
-from tunegrid.store import json_files, lock, run_directory, run_files
+from tunegrid.store import json_files, lock, process_identity, run_directory, run_files
 from tunegrid.store.run_directory import RunDirectory
 
 HASH = "0123456789ab"
@@ -141,7 +141,8 @@ def test_only_the_end_of_a_long_curve_is_read(tmp_path: Path) -> None:
 
 def test_a_killed_cell_is_interrupted_and_keeps_its_step(tmp_path: Path) -> None:
     run = Run(tmp_path).training(10)
-    dead = {"host": socket.gethostname(), "pid": 2**22 + 1, "started": 1.0, "token": "x"}
+    here = process_identity.place()
+    dead = {**here, "pid": 2**22 + 1, "started": 1.0, "token": "x"}
     (run.directory.path / run_files.LOCK).write_text(json.dumps(dead))
     found = look(run, BELLE)
     assert (found.state, found.step, found.steps) == ("interrupted", 10, 40)

@@ -51,9 +51,6 @@ class _Replies:
         """Read what earlier runs have written."""
         for record in self.run.read_lines(self.name):
             self._take(record["key"], Reply(**record["reply"]))
-        # A line that a kill cut off would swallow the next one.
-        if self.run.has(self.name):
-            self.run.write_lines(self.name, self.run.read_lines(self.name))
 
     def keep(self, one: Request, reply: Reply) -> None:
         """Write a reply, also one that failed: its calls count."""

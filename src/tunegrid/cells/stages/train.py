@@ -19,6 +19,7 @@ from tunegrid.config.schema import CellConfig
 from tunegrid.data import mixture, prompts
 from tunegrid.store import provenance, run_files
 from tunegrid.store.inputs import locate
+from tunegrid.store.json_files import Writer
 from tunegrid.store.run_directory import RunDirectory
 from tunegrid.training import process_group
 
@@ -35,6 +36,7 @@ def carry_out(
     on_resume: Callable[[int], None],
     should_stop: ShouldStop,
     progress: bool,
+    writer: Writer | None = None,
 ) -> Any:
     """Train a cell's attached method as its settings say, and return the report.
 
@@ -47,8 +49,10 @@ def carry_out(
         on_resume: called with the step that training goes on from.
         should_stop: asked after each step.
         progress: whether to show a bar.
+        writer: who holds the run's lock; None in the processes that train along.
 
     Raises:
+        LockLost: another process holds it by now.
         Stopped: `should_stop` became true; a checkpoint is saved.
     """
     from tunegrid.training.report import Interrupted
@@ -72,6 +76,7 @@ def carry_out(
             on_resume=on_resume,
             should_stop=should_stop,
             progress=progress,
+            writer=writer,
         )
     except Interrupted as interruption:
         raise Stopped from interruption
@@ -110,6 +115,7 @@ def train_cell(
             on_resume=resumed,
             should_stop=should_stop,
             progress=config.runtime.progress,
+            writer=run_directory.lock,
         )
         facts = asdict(report) | {
             "trainable_parameters": counts.trainable,

@@ -30,8 +30,6 @@ from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import StageError, Stopped, StoreError, TunegridError
 from tunegrid.launch import exits
 from tunegrid.launch.stop import StopRequest
-from tunegrid.store import run_files
-from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
 from tunegrid.training.process_group import Place
 
@@ -162,7 +160,7 @@ class Team:
         # Where another launch has the cell already, or the disk is full, the cause is still shown.
         with contextlib.suppress(StoreError):
             run.create()
-            with Lock(run.path / run_files.LOCK):
+            with run.locked():
                 noted = state.of_next_stage(state.of_cell(self._cell), str(cause))
                 failure.write(run, replace(noted, traceback=trace))
 

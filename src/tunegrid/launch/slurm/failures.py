@@ -18,7 +18,6 @@ from tunegrid.launch import record
 from tunegrid.launch.record import Launch
 from tunegrid.launch.slurm.queue import Status
 from tunegrid.store import run_files
-from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
 
 NO_PROGRESS = "put back into the queue without any progress"
@@ -133,7 +132,7 @@ def write(launch: Launch, index: int, dead: Failure) -> None:
     run.create()
     # What it was at is the first stage that is not done.
     noted = state.of_next_stage(_state(launch, index), dead.error)
-    with Lock(run.path / run_files.LOCK):
+    with run.locked():
         if not run.has(run_files.CELL):
             # Without it no table would list the cell.
             run.write(run_files.CELL, _cell_record(launch, index))

@@ -64,7 +64,7 @@ def bring(
     part = path.with_name(f"{path.name}.part")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with Lock(path.with_name(f".{path.name}.lock")):
+    with Lock(path.with_name(f".{path.name}.lock"), has_lines=False) as lock:
         continued = part.exists()
         asked = _Asked(address, dict(headers or {}), is_checked=is_right is not None)
         _complete(asked, part, first_wait_seconds)
@@ -76,6 +76,7 @@ def bring(
                 f"{address} arrived with another hash than is stated; nothing was kept. The file "
                 "there has changed, or was damaged on the way: try again, or correct `source`"
             )
+        lock.require()
         with disk_errors(path):
             os.replace(part, path)
             _mark(part).unlink(missing_ok=True)
