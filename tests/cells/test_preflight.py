@@ -77,7 +77,7 @@ def test_a_sound_cell_has_no_problems(config: CellConfig) -> None:
         ("peft.options", {"type": "LORA", "lora_alhpa": 1}, "did you mean 'lora_alpha'"),
         ("peft.options", {"type": "LORRA"}, "did you mean 'LORA'"),
         ("peft.options", {"type": "LORA", "r": 0}, "at least 1"),
-        ("eval.limit", 0, "give at least 1"),
+        ("eval.limit", 0, "give 1 or more, or null for all items"),
         ("eval.decoding.max_new_tokens", 0, "give 1 or more"),
         ("judge.options", {"metrik": "chrf"}, "did you mean 'metric'"),
         ("logging.mode", "ofline", "did you mean 'offline'"),

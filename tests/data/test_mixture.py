@@ -243,10 +243,10 @@ def test_an_absolute_path_is_taken_as_it_is(tmp_path: Path) -> None:
         ([collection("a")], ["'a' names no file"]),
         ([collection("a", "a.json", "./a.json")], ["names a.json 2 times"]),
         ([collection("a", "a.json"), collection("a", "b.json")], ["two collections are named 'a'"]),
-        ([collection("a", "a.json", count=0)], ["asks for 0 examples"]),
+        ([collection("a", "a.json", count=0)], ["count is 0; give 1 or more"]),
         (
             [collection("a", "a.json", outputkey="x"), collection("b", "b.json", count=-1)],
-            ["2 problems", "'outputkey'; did you mean 'output_key'?", "asks for -1"],
+            ["2 problems", "'outputkey'; did you mean 'output_key'?", "count is -1"],
         ),
         (
             [CollectionConfig(name="a", files=["a.json"], function="no.read")],

@@ -18,7 +18,8 @@ from tunegrid.cells import inference_settings
 from tunegrid.config.errors import TunegridError
 from tunegrid.config.fingerprint import canonical_json
 from tunegrid.config.functions import option_problems, suggestion
-from tunegrid.config.schema import CellConfig, EvalConfig, TrainConfig, benchmarks
+from tunegrid.config.ranges import range_problems
+from tunegrid.config.schema import CellConfig, EvalConfig, benchmarks
 from tunegrid.data import prompts
 from tunegrid.models.methods.attach import PLANNED_STEPS, SUPPLIED
 from tunegrid.models.methods.compatibility import reason_against, reason_against_checkpointing
@@ -36,6 +37,12 @@ def settings_problems(config: CellConfig, planning: bool = False) -> list[str]:
         config: with its paths already absolute.
         planning: whether the base may be out of reach, and nothing may be asked over the network.
     """
+    ranges = [
+        problem
+        for problem in range_problems(config)
+        # Nothing is trained without a method, so what training would be is not looked at.
+        if config.peft.function is not None or not problem.startswith(("train.", "data."))
+    ]
     checks: list[Callable[[CellConfig], Iterator[str]]] = [
         _launchable,
         _base if not planning else _base_directory,
@@ -47,10 +54,9 @@ def settings_problems(config: CellConfig, planning: bool = False) -> list[str]:
         inference_settings.problems,
         _judge,
         _logging,
-        _runtime,
         sharding.problems,
     ]
-    return [problem for check in checks for problem in check(config)]
+    return ranges + [problem for check in checks for problem in check(config)]
 
 
 def _launchable(config: CellConfig) -> Iterator[str]:
@@ -147,11 +153,6 @@ def _method(config: CellConfig) -> Iterator[str]:
     if config.runtime.gradient_checkpointing:
         reasons.append(reason_against_checkpointing(peft))
     yield from (reason for reason in reasons if reason is not None)
-    if peft.learning_rate is not None and not peft.learning_rate > 0:
-        yield (
-            f"peft.learning_rate is {peft.learning_rate}; give a number above 0, or null for "
-            "train.learning_rate"
-        )
 
 
 def _data(config: CellConfig) -> Iterator[str]:
@@ -167,15 +168,7 @@ def _data(config: CellConfig) -> Iterator[str]:
         setting = f"data.collections.{name}"
         if not collection.files:
             yield f"{setting}.files: a collection needs at least one file"
-        if collection.count is not None and collection.count < 1:
-            yield f"{setting}.count is {collection.count}; give at least 1, or null for all"
         yield from _wired(setting, "collection", collection.function, collection.options, ("path",))
-    if data.validation_examples < 0:
-        yield f"data.validation_examples is {data.validation_examples}; give 0 or more"
-    if data.max_characters is not None and data.max_characters < 1:
-        yield f"data.max_characters is {data.max_characters}; give at least 1, or null for no limit"
-    if not 0 <= data.max_rejected_share <= 1:
-        yield f"data.max_rejected_share is {data.max_rejected_share}; give a share from 0 to 1"
 
 
 def _prompt(config: CellConfig) -> Iterator[str]:
@@ -186,7 +179,6 @@ def _train(config: CellConfig) -> Iterator[str]:
     if config.peft.function is None:
         return
     train = config.train
-    yield from _ranges(train)
     if train.keep_best and not (
         config.data.validation_examples and train.evaluations_per_epoch > 0
     ):
@@ -201,50 +193,12 @@ def _train(config: CellConfig) -> Iterator[str]:
         )
 
 
-def _ranges(train: TrainConfig) -> Iterator[str]:
-    at_least_one = {
-        "examples_per_step": train.examples_per_step,
-        "max_length_tokens": train.max_length_tokens,
-        "log_every_steps": train.log_every_steps,
-        "max_steps": train.max_steps,
-    }
-    above_zero = {
-        "epochs": train.epochs,
-        "learning_rate": train.learning_rate,
-        "epsilon": train.epsilon,
-        "max_gradient_norm": train.max_gradient_norm,
-    }
-    not_negative = {
-        "checkpoints_per_epoch": train.checkpoints_per_epoch,
-        "evaluations_per_epoch": train.evaluations_per_epoch,
-        "weight_decay": train.weight_decay,
-    }
-    shares = {"warmup_share": train.warmup_share, "beta1": train.beta1, "beta2": train.beta2}
-    for name, count in at_least_one.items():
-        if count is not None and count < 1:
-            yield f"train.{name} is {count}; give 1 or more"
-    for name, value in above_zero.items():
-        if not value > 0:
-            yield f"train.{name} is {value}; give a number above 0"
-    for name, value in not_negative.items():
-        if value < 0:
-            yield f"train.{name} is {value}; give 0 or more"
-    for name, value in shares.items():
-        if not 0 <= value < 1:
-            yield f"train.{name} is {value}; give a share from 0 to below 1"
-
-
 def _evaluation(config: CellConfig) -> Iterator[str]:
     settings = config.eval
-    if settings.limit is not None and settings.limit < 1:
-        yield f"eval.limit is {settings.limit}; give at least 1, or null for all items"
     for name, benchmark in benchmarks(config).items():
         yield from _wired(
             f"eval.benchmarks.{name}", "benchmark", benchmark.function, benchmark.options, ("path",)
         )
-        if benchmark.max_new_tokens is not None and benchmark.max_new_tokens < 1:
-            setting = f"eval.benchmarks.{name}.max_new_tokens"
-            yield f"{setting} is {benchmark.max_new_tokens}; give 1 or more"
     if settings.task_folder is not None and not settings.tasks:
         yield (
             "eval.tasks names no task of lm-evaluation-harness; "
@@ -255,27 +209,15 @@ def _evaluation(config: CellConfig) -> Iterator[str]:
             "eval.tasks are run by lm-evaluation-harness, which is not installed; "
             "install it with: pip install 'tunegrid[harness]'"
         )
-    if settings.shots is not None and settings.shots < 0:
-        yield f"eval.shots is {settings.shots}; give 0 or more, or null"
     yield from _decoding(settings)
 
 
 def _decoding(settings: EvalConfig) -> Iterator[str]:
     decoding = settings.decoding
-    for name, count in (("max_new_tokens", decoding.max_new_tokens), ("beams", decoding.beams)):
-        if count < 1:
-            yield f"eval.decoding.{name} is {count}; give 1 or more"
     if decoding.sample and not decoding.temperature > 0:
         yield (
             f"eval.decoding.temperature is {decoding.temperature}; sampling needs it above 0, "
             "greedy decoding is eval.decoding.sample=false"
-        )
-    if not 0 < decoding.top_p <= 1:
-        yield f"eval.decoding.top_p is {decoding.top_p}; give a share above 0 and up to 1"
-    if not decoding.repetition_penalty > 0:
-        yield (
-            f"eval.decoding.repetition_penalty is {decoding.repetition_penalty}; "
-            "give a number above 0 (1.0 changes nothing)"
         )
 
 
@@ -292,25 +234,6 @@ def _logging(config: CellConfig) -> Iterator[str]:
             "logging.mode=online needs a key in the environment variable WANDB_API_KEY "
             "(never in a config); set it, or use logging.mode=offline and `wandb sync` later"
         )
-
-
-def _runtime(config: CellConfig) -> Iterator[str]:
-    runtime = config.runtime
-    for name, count in (
-        ("micro_batch_tokens", runtime.micro_batch_tokens),
-        ("generation_batch_tokens", runtime.generation_batch_tokens),
-        ("threads", runtime.threads),
-        ("parallel", runtime.parallel),
-        ("max_cells", runtime.max_cells),
-        ("cells_per_job", runtime.cells_per_job),
-        ("gpus_per_cell", runtime.gpus_per_cell),
-    ):
-        if count is not None and count < 1:
-            yield f"runtime.{name} is {count}; give 1 or more"
-    if runtime.memory_limit_gb is not None and not runtime.memory_limit_gb > 0:
-        yield f"runtime.memory_limit_gb is {runtime.memory_limit_gb}; give more than 0, or null"
-    if not 0 <= config.seed < 2**32:
-        yield f"seed is {config.seed}; give a number from 0 to {2**32 - 1}"
 
 
 def _wired(

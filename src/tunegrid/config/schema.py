@@ -1,6 +1,7 @@
 """The configuration of one cell as dataclasses: every setting, its type and its default.
 
-Owns: names, types, units and defaults of all settings. Knows nothing of Hydra, files or torch.
+Owns: names, types, units, defaults and ranges of all settings. Knows nothing of Hydra, files or
+torch.
 `"???"` marks a setting that must be given; None means "none, on purpose".
 
 The dataclasses are not frozen because OmegaConf would make the composed config read-only; the
@@ -10,7 +11,9 @@ cell that comes out of `tunegrid.cells.check` is never changed after it was chec
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Le, Lt
 
 from tunegrid.config.choices import (
     Attention,
@@ -84,7 +87,7 @@ class PeftConfig:
     options: dict[str, Any] = field(default_factory=dict)
     precisions: list[Precision] = field(default_factory=list)
     """The only precisions of the base that the method is defined over; empty for all."""
-    learning_rate: float | None = None
+    learning_rate: Annotated[float, Gt(0), "for train.learning_rate"] | None = None
     """The method's own; overrides `train.learning_rate` when given."""
 
 
@@ -98,7 +101,7 @@ class QuantizationConfig:
     """The type of the computation, and of what is not quantized."""
     double_quantization: bool = True
     """nf4: quantize the block scales too."""
-    int8_threshold: float = 6.0
+    int8_threshold: Annotated[float, Ge(0)] = 6.0
     """int8: activations above it are computed in the unquantized type (LLM.int8, section 3.2)."""
 
 
@@ -111,7 +114,7 @@ class CollectionConfig:
     function: str = "instructions.read"
     options: dict[str, Any] = field(default_factory=dict)
     languages: list[str] = field(default_factory=list)
-    count: int | None = None
+    count: Annotated[int, Ge(1), "for all"] | None = None
     """Examples to draw with the cell's seed; None takes all."""
     source: SourceConfig | None = None
     stated_examples: int | None = None
@@ -128,11 +131,11 @@ class DataConfig:
     files: list[str] = field(default_factory=list)
     """Instruction files without a collection of their own; each becomes one, named by its stem."""
     collections: dict[str, CollectionConfig] = field(default_factory=dict)
-    validation_examples: int = 0
+    validation_examples: Annotated[int, Ge(0)] = 0
     """Held out from the mixture with the cell's seed."""
-    max_characters: int | None = None
+    max_characters: Annotated[int, Ge(1), "for no limit"] | None = None
     """Examples with more characters (instruction, input and output together) are left out."""
-    max_rejected_share: float = 0.01
+    max_rejected_share: Annotated[float, Ge(0), Le(1)] = 0.01
     """A file with a larger share of unusable records is refused."""
 
 
@@ -157,29 +160,29 @@ class TrainConfig:
     """Optimization settings; all of them are part of a cell's identity."""
 
     name: str = MISSING
-    epochs: float = 1.0
-    max_steps: int | None = None
+    epochs: Annotated[float, Gt(0)] = 1.0
+    max_steps: Annotated[int, Ge(1), "for train.epochs"] | None = None
     """Optimizer steps; overrides `epochs` when given."""
-    examples_per_step: int = 32
+    examples_per_step: Annotated[int, Ge(1)] = 32
     """Examples of one optimizer step, over all devices."""
-    learning_rate: float = 3e-4
+    learning_rate: Annotated[float, Gt(0)] = 3e-4
     schedule: Schedule = Schedule.linear
-    warmup_share: float = 0.03
+    warmup_share: Annotated[float, Ge(0), Lt(1)] = 0.03
     """Share of the optimizer steps over which the learning rate rises from 0."""
     optimizer: str = "adamw_torch"
     """A name that `transformers.TrainingArguments.optim` accepts."""
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
-    max_gradient_norm: float = 1.0
-    max_length_tokens: int = 512
+    beta1: Annotated[float, Ge(0), Lt(1)] = 0.9
+    beta2: Annotated[float, Ge(0), Lt(1)] = 0.999
+    epsilon: Annotated[float, Gt(0)] = 1e-8
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    max_gradient_norm: Annotated[float, Gt(0)] = 1.0
+    max_length_tokens: Annotated[int, Ge(1)] = 512
     """Longer examples are cut at the end; one whose prompt alone is longer is rejected."""
     train_on_prompt: bool = False
-    log_every_steps: int = 1
-    checkpoints_per_epoch: int = 4
+    log_every_steps: Annotated[int, Ge(1)] = 1
+    checkpoints_per_epoch: Annotated[int, Ge(0)] = 4
     """How often training can be continued from."""
-    evaluations_per_epoch: int = 0
+    evaluations_per_epoch: Annotated[int, Ge(0)] = 0
     """Validation losses an epoch; needs `data.validation_examples`."""
     keep_best: bool = False
     """Export the checkpoint with the lowest validation loss instead of the last one."""
@@ -189,14 +192,14 @@ class TrainConfig:
 class DecodingConfig:
     """How answers are generated."""
 
-    max_new_tokens: int = 512
+    max_new_tokens: Annotated[int, Ge(1)] = 512
     sample: bool = False
-    beams: int = 1
+    beams: Annotated[int, Ge(1)] = 1
     temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 50
-    repetition_penalty: float = 1.0
-    no_repeat_ngram_size: int = 0
+    top_p: Annotated[float, Gt(0), Le(1)] = 1.0
+    top_k: Annotated[int, Ge(0)] = 50
+    repetition_penalty: Annotated[float, Gt(0), "1.0 changes nothing"] = 1.0
+    no_repeat_ngram_size: Annotated[int, Ge(0)] = 0
 
 
 @dataclass
@@ -206,7 +209,7 @@ class BenchmarkConfig:
     function: str = MISSING
     path: str = MISSING
     options: dict[str, Any] = field(default_factory=dict)
-    max_new_tokens: int | None = None
+    max_new_tokens: Annotated[int, Ge(1), "for eval.decoding's"] | None = None
     """Overrides `eval.decoding.max_new_tokens` for this benchmark."""
     protocols: list[Protocol] = field(default_factory=lambda: [Protocol.generation])
     """Each gives rows of its own; `likelihood` needs a benchmark with choices."""
@@ -225,7 +228,7 @@ class EvalConfig:
     """Which benchmarks, how many of their items and how to decode."""
 
     name: str = MISSING
-    limit: int | None = None
+    limit: Annotated[int, Ge(1), "for all items"] | None = None
     """Items a benchmark, evenly spaced over its file; None takes all."""
     prompt_suffix: str = ""
     """Appended to every instruction at evaluation (the study's Table 8)."""
@@ -241,7 +244,7 @@ class EvalConfig:
     """Tasks of lm-evaluation-harness, run on the cell's model; needs the extra `harness`."""
     task_folder: str | None = None
     """Task definitions of one's own; their relative data files are found beside them."""
-    shots: int | None = None
+    shots: Annotated[int, Ge(0), "for each task's own"] | None = None
     """Worked examples in front of each item of `tasks`; None leaves it to each task."""
 
 
@@ -271,11 +274,11 @@ class RuntimeConfig:
 
     results: str = "results"
     device: Device = Device.auto
-    threads: int | None = None
+    threads: Annotated[int, Ge(1), "for all cores"] | None = None
     """CPU threads; None takes all cores, and one for bases of fewer than 20 million parameters."""
-    micro_batch_tokens: int = 2048
+    micro_batch_tokens: Annotated[int, Ge(1)] = 2048
     """Padded tokens a forward and backward pass may hold."""
-    generation_batch_tokens: int = 8192
+    generation_batch_tokens: Annotated[int, Ge(1)] = 8192
     """Prompt and new tokens a generation batch may hold."""
     layout: Layout = Layout.auto
     attention: Attention = Attention.auto
@@ -283,24 +286,24 @@ class RuntimeConfig:
     keep_checkpoint: bool = False
     """Keep the last checkpoint after the adapter is exported."""
     progress: bool = True
-    memory_limit_gb: float | None = None
+    memory_limit_gb: Annotated[float, Gt(0), "for no limit"] | None = None
     """Memory a cell's process may take; one that wants more fails, the machine stays usable."""
-    gpus_per_cell: int = 1
+    gpus_per_cell: Annotated[int, Ge(1)] = 1
     """Processes that share each cell, one a GPU (with device=cpu: one a share of the cores)."""
     sharding: Sharding = Sharding.ddp
     planned_device: str | None = None
     """The graphics card that `stage=plan` reckons with, such as A100; None: this machine's."""
-    parallel: int = 1
+    parallel: Annotated[int, Ge(1)] = 1
     """Cells of a sweep at once on this machine, each with its share of threads and GPUs."""
     retry: Retry = Retry.failed
     """Which cells of a sweep run again: failed ones, none, or all (what they had is kept aside)."""
     fail_fast: bool = False
     """Stop a sweep at its first failed cell; without it the others go on."""
-    max_cells: int = 2000
+    max_cells: Annotated[int, Ge(1)] = 2000
     """A sweep of more cells is refused."""
     detach: bool = False
     """On SLURM: submit and end; `tunegrid status` and `tunegrid collect` go on."""
-    cells_per_job: int = 1
+    cells_per_job: Annotated[int, Ge(1)] = 1
     """On SLURM: cells that one job runs, one after another."""
 
 
@@ -318,7 +321,7 @@ class CellConfig:
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
-    seed: int = 0
+    seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     stage: Stage = Stage.all
 
 

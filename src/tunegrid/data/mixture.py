@@ -24,6 +24,7 @@ from typing import Any
 
 from tunegrid.config.errors import ConfigError, DataError, all_problems
 from tunegrid.config.functions import check_options
+from tunegrid.config.ranges import range_problems
 from tunegrid.config.schema import CollectionConfig, DataConfig
 from tunegrid.data.example import Example
 from tunegrid.data.read import ReadFile, read_files, reasons
@@ -154,12 +155,13 @@ def _check(
     problems = []
     if not collections:
         problems.append("no collection and no file is named; give data.files or data.collections")
-    if validation_examples < 0:
-        problems.append(f"data.validation_examples is {validation_examples}; give 0 or more")
-    if max_characters is not None and max_characters < 1:
-        problems.append(f"data.max_characters is {max_characters}; give 1 or more, or null")
-    if not 0 <= max_rejected_share <= 1:
-        problems.append(f"data.max_rejected_share is {max_rejected_share}; give 0 to 1")
+    limits = DataConfig(
+        validation_examples=validation_examples,
+        max_characters=max_characters,
+        max_rejected_share=max_rejected_share,
+        collections={collection.name: collection for collection in collections},
+    )
+    problems += range_problems(limits, "data.")
     names = Counter(collection.name for collection in collections)
     problems += [f"two collections are named {n!r}; rename one" for n in names if names[n] > 1]
     for collection in collections:
@@ -169,10 +171,6 @@ def _check(
         for file, times in Counter(_normal(file) for file in collection.files).items():
             if times > 1:
                 problems.append(f"{where} names {file} {times} times; name it once")
-        if collection.count is not None and collection.count < 1:
-            problems.append(
-                f"{where} asks for {collection.count} examples; give 1 or more, or remove it"
-            )
         options = check_options(
             "collection", collection.function, collection.options, supplied=["path"]
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 
+from tunegrid.config.ranges import range_problems
 from tunegrid.config.schema import TrainConfig
 
 
@@ -64,19 +65,7 @@ def problems(settings: TrainConfig, validation_examples: int) -> list[str]:
         validation_examples: how many examples are held out.
 
     """
-    found = []
-    at_least_one = ("examples_per_step", "max_length_tokens", "log_every_steps")
-    for name in at_least_one:
-        if getattr(settings, name) < 1:
-            found.append(f"train.{name} is {getattr(settings, name)}; it must be at least 1")
-    if settings.max_steps is not None and settings.max_steps < 1:
-        found.append(f"train.max_steps is {settings.max_steps}; it must be at least 1, or null")
-    if settings.max_steps is None and settings.epochs <= 0:
-        found.append(f"train.epochs is {settings.epochs}; it must be above 0")
-    if not 0 <= settings.warmup_share < 1:
-        found.append(f"train.warmup_share is {settings.warmup_share}; it must be in [0, 1)")
-    if settings.learning_rate <= 0:
-        found.append(f"train.learning_rate is {settings.learning_rate}; it must be above 0")
+    found = range_problems(settings, "train.")
     if settings.evaluations_per_epoch > 0 and validation_examples == 0:
         found.append(
             "train.evaluations_per_epoch needs validation examples; "
