@@ -18,6 +18,7 @@ from tunegrid.cells import inference_settings
 from tunegrid.config.errors import TunegridError
 from tunegrid.config.fingerprint import canonical_json
 from tunegrid.config.functions import option_problems, suggestion
+from tunegrid.config.names import name_problem
 from tunegrid.config.ranges import range_problems
 from tunegrid.config.schema import CellConfig, EvalConfig, benchmarks
 from tunegrid.data import prompts
@@ -196,6 +197,9 @@ def _train(config: CellConfig) -> Iterator[str]:
 def _evaluation(config: CellConfig) -> Iterator[str]:
     settings = config.eval
     for name, benchmark in benchmarks(config).items():
+        problem = name_problem("a name in eval.benchmarks", name)
+        if problem is not None:
+            yield problem
         yield from _wired(
             f"eval.benchmarks.{name}", "benchmark", benchmark.function, benchmark.options, ("path",)
         )
@@ -222,6 +226,9 @@ def _decoding(settings: EvalConfig) -> Iterator[str]:
 
 
 def _judge(config: CellConfig) -> Iterator[str]:
+    problem = name_problem("judge.name", config.judge.name)
+    if problem is not None:
+        yield problem
     yield from _wired("judge", "judge", config.judge.function, config.judge.options, ())
 
 
