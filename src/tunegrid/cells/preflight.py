@@ -24,6 +24,7 @@ from tunegrid.config.schema import CellConfig, EvalConfig, benchmarks
 from tunegrid.data import prompts
 from tunegrid.models.methods.attach import PLANNED_STEPS, SUPPLIED
 from tunegrid.models.methods.compatibility import reason_against, reason_against_checkpointing
+from tunegrid.store.inputs.hub_commit import cached_config
 from tunegrid.store.inputs.locate import CURRENT, FETCH, is_repository_id
 from tunegrid.training import sharding
 
@@ -71,12 +72,10 @@ def _launchable(config: CellConfig) -> Iterator[str]:
 
 def absent_base(config: CellConfig) -> list[str]:
     """Return the line that says that the base does not lie here, neither asks the network."""
-    from huggingface_hub import try_to_load_from_cache
-
     path, revision = config.model.path, config.model.revision
     if Path(path).is_dir() or not is_repository_id(path):
         return []
-    if isinstance(try_to_load_from_cache(path, "config.json", revision=revision), str):
+    if cached_config(path, revision) is not None:
         return []
     return [f"model.path: {path!r} is not in the cache of the model hub"]
 
@@ -117,12 +116,8 @@ def _base_directory(config: CellConfig) -> Iterator[str]:
 
 def _is_within_reach(config: CellConfig) -> bool:
     """Return whether a hub base is cached or the hub answers; asked before minutes of retries."""
-    from huggingface_hub import try_to_load_from_cache
-
-    revision = config.model.revision
-    if try_to_load_from_cache(config.model.path, "config.json", revision=revision) is not None:
-        return True
-    return _hub_answers()
+    is_here = cached_config(config.model.path, config.model.revision) is not None
+    return is_here or _hub_answers()
 
 
 @functools.cache
