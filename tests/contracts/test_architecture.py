@@ -6,6 +6,7 @@ The rooms and their arrows are contracts in pyproject.toml; `make lint` runs `li
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,59 @@ def test_every_name_that_was_ever_hashed_is_found(name: str) -> None:
         except Exception:  # noqa: S112 - it belongs to another group
             continue
     assert len(found) == 1
+
+
+# Which test holds a file that has no test file of its own at the mirrored path, and why there.
+# The test names the module or, where a third text is given, runs it by these words.
+TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
+    # TABLE
+}
+MIRRORED_OVER_LINES = 40
+TESTS = project_directory() / "tests"
+
+
+def sources_to_test() -> dict[str, Path]:
+    """Return each source file of some length below src, with the path its tests belong at."""
+    found = {}
+    source = project_directory() / "src"
+    for path in sorted(source.rglob("*.py")):
+        if len(path.read_text(encoding="utf-8").splitlines()) <= MIRRORED_OVER_LINES:
+            continue
+        name = path.relative_to(source)
+        room = name.relative_to("tunegrid") if name.parts[0] == "tunegrid" else name
+        found[name.as_posix()] = TESTS / room.with_name(f"test_{name.stem.strip('_')}.py")
+    return found
+
+
+def names_module(text: str, source: str) -> bool:
+    """Return whether a test imports a module, whole or one of its names."""
+    dotted = source.removesuffix(".py").replace("/", ".")
+    package, _, name = dotted.rpartition(".")
+    imported = rf"from {re.escape(package)} import (\([^)]*|[^\n(]*)\b{name}\b"
+    return re.search(rf"\b{re.escape(dotted)}\b|{imported}", text) is not None
+
+
+def test_every_source_file_has_its_tests_or_a_reason() -> None:
+    sources = sources_to_test()
+    assert len(sources) > 180
+    absent = [
+        f"{name}: no {test.relative_to(TESTS.parent)}, and TESTED_ELSEWHERE names no other"
+        for name, test in sources.items()
+        if not test.is_file() and name not in TESTED_ELSEWHERE
+    ]
+    assert absent == []
+
+
+@pytest.mark.parametrize("source", TESTED_ELSEWHERE)
+def test_what_is_tested_elsewhere_is_tested_there(source: str) -> None:
+    sources = sources_to_test()
+    assert source in sources, f"{source} is gone or short: the entry is not needed"
+    assert not sources[source].is_file(), f"{sources[source]} is there: the entry is not needed"
+    test, reason, *words = TESTED_ELSEWHERE[source]
+    text = (TESTS.parent / test).read_text(encoding="utf-8")
+    assert reason
+    if words:
+        assert all(word in text for word in words), f"{test} does not run {source}: {words}"
+        assert not names_module(text, source), f"{test} imports {source}: no words are needed"
+    else:
+        assert names_module(text, source), f"{test} does not name {source}"
