@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from doubles.fake_hub import FakeHub, sha256
+from doubles.fake_hub import FakeHub, serve, sha256
 from doubles.inputs import LARGE, with_collection
 from tunegrid.cli import main
 from tunegrid.cli.commands import sweeps
 from tunegrid.config.schema import (
     SourceConfig,
 )
+from tunegrid.store.inputs import https
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    monkeypatch.setattr(https.tenacity.nap.time, "sleep", lambda seconds: None)
+    fake = FakeHub()
+    running = serve(fake)
+    yield fake
+    running.shutdown()
+    running.server_close()
 
 
 @pytest.fixture
