@@ -142,3 +142,15 @@ def test_settings_are_checked_without_torch(config: CellConfig) -> None:
     before = set(sys.modules)
     preflight.settings_problems(config)
     assert not {"torch", "peft", "transformers"} & (set(sys.modules) - before)
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", "..", ""])
+def test_names_that_become_file_names_stay_in_their_directory(
+    config: CellConfig, name: str
+) -> None:
+    config.eval.benchmarks[name] = BenchmarkConfig(function="belle.read", path="/x")
+    config.judge.name = name
+    problems = preflight.settings_problems(config)
+    assert [problem.split(" is ")[0] for problem in problems] == [
+        "a name in eval.benchmarks", "judge.name",
+    ]  # fmt: skip

@@ -6,14 +6,12 @@ import itertools
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tunegrid.cells import run_content, state, wanted
@@ -37,7 +35,7 @@ from tunegrid.launch.status.states import Looker, Watched
 from tunegrid.launch.sweep_cells import Member
 from tunegrid.plan.progress import progress
 from tunegrid.reports import rows
-from tunegrid.store import json_files, run_directory, run_files
+from tunegrid.store import json_files, process_identity, run_directory, run_files
 from tunegrid.store.run_directory import RunDirectory
 
 HASH = "0123456789ab"
@@ -116,13 +114,8 @@ def put(path: Path, content: Any) -> None:
 
 
 def holder(is_alive: bool) -> dict[str, Any]:
-    process = psutil.Process()
-    return {
-        "host": socket.gethostname(),
-        "pid": process.pid if is_alive else 2**22 + 1,
-        "started": process.create_time(),
-        "token": "x",
-    }
+    process = process_identity.this_process() | {"token": "x"}
+    return process if is_alive else process | {"pid": 2**22 + 1}
 
 
 def build(results: Path, files: Files) -> Path:

@@ -19,7 +19,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
-from tunegrid.cells import identity, requests, state
+from tunegrid.cells import identity, rename, requests, state
 from tunegrid.cells.identity import Cell
 from tunegrid.cli.run import from_composed
 from tunegrid.config.errors import ConfigError
@@ -131,38 +131,54 @@ def test_a_trial_changes_nothing(results: Path) -> None:
     assert content(results) == before
 
 
-@pytest.mark.parametrize("ends_at", range(1, 26))
-def test_it_may_be_interrupted_anywhere_and_goes_on(
-    results: Path, ends_at: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+class Interrupting:
+    """Stands for `os` where files are renamed; raises at one of the calls."""
+
+    def __init__(self, ends_at: int) -> None:
+        self.left = ends_at
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+    def replace(self, *paths: Path) -> None:
+        self._count()
+        os.replace(*paths)
+
+    def rename(self, *paths: Path) -> None:
+        self._count()
+        os.rename(*paths)
+
+
+def test_it_may_be_interrupted_at_every_rename_and_goes_on(
+    results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     undisturbed = tmp_path / "undisturbed"
     shutil.copytree(results, undisturbed)
     list(migrate.migrate(undisturbed, project_directory()))
-    calls = 0
-
-    def interrupted(real):  # type: ignore[no-untyped-def]
-        def step(*arguments):  # type: ignore[no-untyped-def]
-            nonlocal calls
-            calls += 1
-            if calls == ends_at:
-                raise KeyboardInterrupt
-            return real(*arguments)
-
-        return step
-
-    with monkeypatch.context() as patched:
-        patched.setattr("os.replace", interrupted(os.replace))
-        patched.setattr("os.rename", interrupted(os.rename))
-        with pytest.raises(KeyboardInterrupt):
-            list(migrate.migrate(results, project_directory()))
-    list(migrate.migrate(results, project_directory()))
-    ours, theirs = content(results / "runs"), content(undisturbed / "runs")
-    assert sorted(ours) == sorted(theirs)
-    lora = cell(results, "peft=lora")
-    assert state.is_finished(lora)
-    [first, _] = launches.latest(results, "config").entries
-    assert first.train_id == lora.train_id
-    assert set(first.asked) == {one.score_id for one in requests.asked(lora)}
+    names = sorted(content(undisturbed / "runs"))
+    ends_at, was_interrupted = 0, True
+    while was_interrupted:
+        ends_at += 1
+        again = tmp_path / f"results-{ends_at}"
+        shutil.copytree(results, again)
+        was_interrupted = False
+        with monkeypatch.context() as patched:
+            for module in (migrate, rename):
+                patched.setattr(module, "os", Interrupting(ends_at))
+            try:
+                list(migrate.migrate(again, project_directory()))
+            except KeyboardInterrupt:
+                was_interrupted = True
+        list(migrate.migrate(again, project_directory()))
+        assert sorted(content(again / "runs")) == names
+        lora = cell(again, "peft=lora")
+        assert state.is_finished(lora)
+        [first, _] = launches.latest(again, "config").entries
+        assert first.train_id == lora.train_id
+        assert set(first.asked) == {one.score_id for one in requests.asked(lora)}
+    assert ends_at > 8
 
 
 def test_a_run_whose_weights_are_there_already_is_kept_aside(results: Path) -> None:

@@ -134,7 +134,7 @@ def test_combinations_that_are_one_cell_are_named(tmp_path: Path) -> None:
     one, other = member(tmp_path, "a"), member(tmp_path, "b")
     assert sweep.counted(Members((one, other), 2)) == "2 cells"
     assert sweep.counted(Members((one,), 3)).startswith("1 cell: all 3 combinations are this one")
-    assert "1 of them are others again" in sweep.counted(Members((one, other), 3))
+    assert "1 of them duplicates" in sweep.counted(Members((one, other), 3))
 
 
 def test_cells_of_one_training_are_judged_each_by_itself(three: list[Member]) -> None:

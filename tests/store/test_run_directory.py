@@ -290,3 +290,22 @@ def test_finished_runs_are_those_with_a_cell(tmp_path: Path, run: RunDirectory) 
     assert run_directory.finished_runs(tmp_path) == []
     run.write(run_files.CELL, {})
     assert [r.path for r in run_directory.finished_runs(tmp_path)] == [run.path]
+
+
+@pytest.mark.parametrize("name", ["../x.json", "scores/../../x.json", "/x.json", "..", "."])
+def test_nothing_is_written_outside_of_the_run(tmp_path: Path, name: str) -> None:
+    run = RunDirectory(tmp_path / "runs" / "run")
+    run.create()
+    (tmp_path / "runs" / "x.json").write_text("kept", encoding="utf-8")
+    for write in (
+        lambda: run.write(name, 1),
+        lambda: run.write_lines(name, [1]),
+        lambda: run.append_line(name, 1),
+        lambda: run.remove(name),
+        lambda: run.replaced_directory(name).__enter__(),
+    ):
+        with pytest.raises(StoreError, match="outside"):
+            write()
+    assert (tmp_path / "runs" / "x.json").read_text(encoding="utf-8") == "kept"
+    run.write("scores/..x.json", 1)
+    assert run.read("scores/..x.json") == 1

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from tunegrid.cells import failure
 from tunegrid.cells.requests import Asked
 from tunegrid.config.errors import StageError, Stopped
-from tunegrid.models.memory_errors import _is_out_of_memory
+from tunegrid.models.memory_errors import is_out_of_memory
 from tunegrid.store import run_files
 from tunegrid.store.lock import LockLost
 from tunegrid.store.run_directory import RunDirectory
@@ -63,7 +63,7 @@ def noting_failure(
         raise
     except BaseException as error:
         text = f"{type(error).__name__}: {error}"
-        is_memory = _is_out_of_memory(error)
+        is_memory = is_out_of_memory(error)
         noted = failure.Failure(
             stage=name,
             error=f"out of memory: {text}" if is_memory else text,

@@ -72,6 +72,11 @@ class Cell:
         """The cell's run directory."""
         return Path(self.config.runtime.results) / "runs" / self.train_id
 
+    @functools.cached_property
+    def training(self) -> TrainConfig:
+        """The training settings as they are used: a method's own learning rate goes first."""
+        return effective_training(self.config)
+
     @property
     def hash(self) -> str:
         """The identity alone: equal for two cells whose weights are the same."""

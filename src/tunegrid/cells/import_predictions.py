@@ -17,6 +17,7 @@ from tunegrid.cells.requests import GENERATION, build_judge, judge_label
 from tunegrid.cells.stages import score as scoring
 from tunegrid.config.errors import ConfigError, DataError
 from tunegrid.config.functions import find_function, hashed_name
+from tunegrid.config.names import name_problem
 from tunegrid.config.schema import CellConfig, JudgeConfig
 from tunegrid.evaluation.imported import answers
 from tunegrid.evaluation.imported.answers import Elsewhere
@@ -43,6 +44,9 @@ def read(benchmark: str, path: Path, items: Path | None, *, sets: bool) -> Elsew
         DataError: nothing there, or nothing of an accepted form.
         ConfigError: `benchmark` is unknown for this form.
     """
+    problem = name_problem("the benchmark", benchmark)
+    if problem is not None:
+        raise ConfigError(problem)
     if not path.exists():
         raise DataError(f"{path} does not exist; give the folder or file with the answers")
     harness = harness_files(path)

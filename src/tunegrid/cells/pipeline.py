@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tunegrid.cells import attempts, failure, preflight, state, wanted
+from tunegrid.cells import attempts, evaluate, failure, preflight, state, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.libraries import prepare_process
 from tunegrid.cells.loaded_models import Models
 from tunegrid.cells.requests import asked_of
-from tunegrid.cells.stages import lm_eval, predict, score
 from tunegrid.cells.stages.train import train_cell
 from tunegrid.config.choices import Stage
 from tunegrid.config.errors import (
@@ -78,19 +77,13 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
                 train_cell(cell, run_directory, models, stop)
         incomplete = []
         for one in asked:
-            with attempts.answering(run_directory, one):
-                predict.predict(cell, run_directory, one, models, stop)
-            with attempts.scoring(run_directory, one):
-                summary = score.score(cell, run_directory, one, stop)
-            if summary["incomplete"]:
-                incomplete.append(score.incomplete_message(summary))
-        scored = [one.score_id for one in asked]
-        if config.stage is not Stage.train and config.eval.tasks:
-            with attempts.harness(run_directory, wanted.harness_id(cell)):
-                scored.append(lm_eval.run(cell, run_directory, models))
-        if incomplete:
+            evaluate.answer(cell, run_directory, one, models, stop)
+            incomplete.append(evaluate.rate(cell, run_directory, one, stop))
+        further = []
+        if config.stage is not Stage.train:
+            further = evaluate.harness(cell, run_directory, models)
+        reasons = [reason for reason in incomplete if reason is not None]
+        if reasons:
             # Without results.json the cell counts as incomplete, and is not failed either.
-            raise Incomplete("\n".join(incomplete))
-        run_directory.write(run_files.RESULTS, {"scores": scored})
-        # A note of a process that was killed belongs to no stage that could remove it.
-        failure.clear_run(run_directory, wanted.benchmarks(cell))
+            raise Incomplete("\n".join(reasons))
+        evaluate.conclude(cell, run_directory, asked, further)

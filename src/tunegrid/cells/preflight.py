@@ -18,11 +18,13 @@ from tunegrid.cells import inference_settings
 from tunegrid.config.errors import TunegridError
 from tunegrid.config.fingerprint import canonical_json
 from tunegrid.config.functions import option_problems, suggestion
+from tunegrid.config.names import name_problem
 from tunegrid.config.ranges import range_problems
 from tunegrid.config.schema import CellConfig, EvalConfig, benchmarks
 from tunegrid.data import prompts
 from tunegrid.models.methods.attach import PLANNED_STEPS, SUPPLIED
 from tunegrid.models.methods.compatibility import reason_against, reason_against_checkpointing
+from tunegrid.store.inputs.hub_commit import cached_config
 from tunegrid.store.inputs.locate import CURRENT, FETCH, is_repository_id
 from tunegrid.training import sharding
 
@@ -70,12 +72,10 @@ def _launchable(config: CellConfig) -> Iterator[str]:
 
 def absent_base(config: CellConfig) -> list[str]:
     """Return the line that says that the base does not lie here, neither asks the network."""
-    from huggingface_hub import try_to_load_from_cache
-
     path, revision = config.model.path, config.model.revision
     if Path(path).is_dir() or not is_repository_id(path):
         return []
-    if isinstance(try_to_load_from_cache(path, "config.json", revision=revision), str):
+    if cached_config(path, revision) is not None:
         return []
     return [f"model.path: {path!r} is not in the cache of the model hub"]
 
@@ -116,12 +116,8 @@ def _base_directory(config: CellConfig) -> Iterator[str]:
 
 def _is_within_reach(config: CellConfig) -> bool:
     """Return whether a hub base is cached or the hub answers; asked before minutes of retries."""
-    from huggingface_hub import try_to_load_from_cache
-
-    revision = config.model.revision
-    if try_to_load_from_cache(config.model.path, "config.json", revision=revision) is not None:
-        return True
-    return _hub_answers()
+    is_here = cached_config(config.model.path, config.model.revision) is not None
+    return is_here or _hub_answers()
 
 
 @functools.cache
@@ -196,6 +192,9 @@ def _train(config: CellConfig) -> Iterator[str]:
 def _evaluation(config: CellConfig) -> Iterator[str]:
     settings = config.eval
     for name, benchmark in benchmarks(config).items():
+        problem = name_problem("a name in eval.benchmarks", name)
+        if problem is not None:
+            yield problem
         yield from _wired(
             f"eval.benchmarks.{name}", "benchmark", benchmark.function, benchmark.options, ("path",)
         )
@@ -222,6 +221,9 @@ def _decoding(settings: EvalConfig) -> Iterator[str]:
 
 
 def _judge(config: CellConfig) -> Iterator[str]:
+    problem = name_problem("judge.name", config.judge.name)
+    if problem is not None:
+        yield problem
     yield from _wired("judge", "judge", config.judge.function, config.judge.options, ())
 
 

@@ -14,10 +14,16 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tunegrid.cells import attempts, failure, identity, inference_settings, requests, state, wanted
+from tunegrid.cells import (
+    evaluate,
+    identity,
+    inference_settings,
+    requests,
+    state,
+    wanted,
+)
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.loaded_models import Models
-from tunegrid.cells.stages import lm_eval, predict, score
 from tunegrid.config.errors import StageError, Stopped, TunegridError, all_problems
 from tunegrid.config.schema import CellConfig
 from tunegrid.store import run_files
@@ -83,8 +89,6 @@ def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> lis
         raise StageError("it is not trained; run it with `python run.py` first")
     run_directory.create()
     asked = requests.asked_of(cell)
-    incomplete: list[str] = []
-    harness: list[str] = []
     with run_directory.locked() as lock:
 
         def stop() -> bool:
@@ -94,22 +98,13 @@ def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> lis
         run_directory.write(run_files.CELL, wanted.record(cell))
         models = Models(cell, run_directory, shared.base)
         for one in asked:
-            with attempts.answering(run_directory, one):
-                predict.predict(cell, run_directory, one, models, stop)
-        if cell.config.eval.tasks:
-            with attempts.harness(run_directory, wanted.harness_id(cell)):
-                harness = [lm_eval.run(cell, run_directory, models)]
+            evaluate.answer(cell, run_directory, one, models, stop)
+        further = evaluate.harness(cell, run_directory, models)
         shared.take_back(models.loaded())
-        for one in asked:
-            with attempts.scoring(run_directory, one):
-                summary = score.score(cell, run_directory, one, stop)
-            if summary["incomplete"]:
-                incomplete.append(f"{cell.train_id}: {score.incomplete_message(summary)}")
+        reasons = [evaluate.rate(cell, run_directory, one, stop) for one in asked]
+        incomplete = [f"{cell.train_id}: {reason}" for reason in reasons if reason is not None]
         if not incomplete:
-            run_directory.write(
-                run_files.RESULTS, {"scores": [*(one.score_id for one in asked), *harness]}
-            )
-            failure.clear_run(run_directory, wanted.benchmarks(cell))
+            evaluate.conclude(cell, run_directory, asked, further)
     return incomplete
 
 

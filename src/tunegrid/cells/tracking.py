@@ -15,6 +15,9 @@ from typing import Any, Literal, cast
 from tunegrid.cells.identity import Cell
 from tunegrid.config.schema import LoggingConfig
 
+SHOWN = ("model", "peft", "quantization", "data", "prompt", "train", "seed")
+"""What a dashboard filters and groups by."""
+
 
 class Tracker:
     """A context manager around one W&B run; does nothing unless `logging.wandb` is set.
@@ -42,7 +45,7 @@ class Tracker:
                 resume="allow",
                 mode=cast(Literal["online", "offline", "disabled"], self.logging.mode),
                 dir=str(self.directory),
-                config=record["identity"],
+                config={group: record["config"][group] for group in SHOWN},
             )
         return self
 

@@ -31,7 +31,7 @@ from tunegrid.config.errors import ConfigError, StoreError, TunegridError
 from tunegrid.config.schema import CellConfig
 from tunegrid.launch import migrate
 from tunegrid.launch.distributed import cell as distributed
-from tunegrid.launch.outcomes import DONE, EXIT_CODES, INTERRUPTED, NOT_STARTED
+from tunegrid.launch.outcomes import DONE, EXIT_CODES, FAILED, INTERRUPTED, NOT_STARTED, REFUSED
 from tunegrid.launch.runner import follow, run_cells
 from tunegrid.launch.sweep import asked_scores, say
 from tunegrid.launch.sweep_cells import Member
@@ -45,10 +45,6 @@ _project: list[Path] = []
 
 _exit_codes: list[int] = []
 """How sweeps ended that ran their cells themselves."""
-
-EXIT_FAILED = 1
-EXIT_REFUSED = 2
-EXIT_INTERRUPTED = 130
 
 
 def main(project_directory: Path) -> None:
@@ -75,7 +71,7 @@ def main(project_directory: Path) -> None:
             code = shown(error)
         except Exception:
             traceback.print_exc()
-            code = EXIT_FAILED
+            code = EXIT_CODES[FAILED]
         worst[0] = max(worst[0], code)
         return code
 
@@ -98,7 +94,7 @@ def main(project_directory: Path) -> None:
             )
         )
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(EXIT_CODES[INTERRUPTED])
     sys.exit(max([worst[0], *_exit_codes]))
 
 
@@ -150,7 +146,7 @@ def composed_cell(
 def shown(error: Exception) -> int:
     """Print an error as a message and return the exit code it means."""
     print(f"\n{explained(error)}", file=sys.stderr)
-    return EXIT_REFUSED if is_refusal(error) else EXIT_FAILED
+    return EXIT_CODES[REFUSED] if is_refusal(error) else EXIT_CODES[FAILED]
 
 
 def is_refusal(error: Exception) -> bool:

@@ -157,7 +157,7 @@ class PromptConfig:
 
 @dataclass
 class TrainConfig:
-    """Optimization settings; all of them are part of a cell's identity."""
+    """Optimization settings; what of them changes weights is part of a cell's identity."""
 
     name: str = MISSING
     epochs: Annotated[float, Gt(0)] = 1.0

@@ -53,7 +53,7 @@ def counted(members: Members) -> str:
             f"1 cell: all {members.named} combinations are this one, because they differ in "
             "nothing it depends on"
         )
-    return f"{number} cells ({members.named} are named, {repeated} of them are others again)"
+    return f"{number} cells ({members.named} are named, {repeated} of them duplicates)"
 
 
 def settings(members: Sequence[Member]) -> RuntimeConfig:

@@ -4,15 +4,6 @@ from __future__ import annotations
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error of torch says that memory ran out, on a GPU or elsewhere."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, on a device or in the process.
 
     torch has a class for devices alone; its allocator on CPUs raises a RuntimeError.
@@ -20,5 +11,5 @@ def _is_out_of_memory(error: BaseException) -> bool:
     import torch
 
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate" in str(error)
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     )

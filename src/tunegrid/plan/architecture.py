@@ -6,7 +6,6 @@ only in `counted`, which runs in a process of its own.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
@@ -18,6 +17,7 @@ from tunegrid.config.project import source_directory
 from tunegrid.config.schema import CellConfig, ModelConfig, PeftConfig
 from tunegrid.plan.facts import REFUSED, Job
 from tunegrid.store import provenance
+from tunegrid.store.inputs.hub_commit import cached_config
 
 LIBRARIES = ("torch", "transformers", "peft")
 
@@ -55,7 +55,7 @@ def job(config: CellConfig) -> Job:
     depends_on = {
         "base": file_sha256(file) if file.is_file() else config.model.path,
         "revision": config.model.revision,
-        "cached": _is_cached(config.model),
+        "cached": cached_config(config.model.path, config.model.revision) is not None,
         "architecture": config.model.architecture,
         "stated": config.model.architecture_config,
         "method": None
@@ -136,13 +136,6 @@ def _linear_sizes(model: Any) -> list[int]:
         for module in model.modules()
         if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
     ]
-
-
-def _is_cached(model: ModelConfig) -> bool:
-    """Return whether the hub's cache has the base, whose own config.json is then read."""
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    return (hub / f"models--{model.path.replace('/', '--')}").is_dir()
 
 
 @cache

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tunegrid.cells.identity import Cell, effective_training
+from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import ConfigError, StoreError
 from tunegrid.config.schema import CellConfig, CollectionConfig
 from tunegrid.data import mixture
@@ -145,7 +145,7 @@ def amount(cell: Cell, fact: Mapping[str, Any] | None) -> Amount:
     if not examples.value:
         nothing = Figure(None, Basis.assumed)
         return Amount(nothing, nothing, nothing, nothing)
-    settings = effective_training(config)
+    settings = cell.training
     steps = schedule.total_steps(int(examples.value), settings)
     whole, rest = divmod(steps, schedule.steps_per_epoch(int(examples.value), settings))
     # The last step of an epoch may have fewer examples; which ones a part has is not looked at.

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tunegrid.cells.libraries import quieten_imports
 from tunegrid.config.errors import StoreError, TunegridError
 from tunegrid.config.fingerprint import canonical_json, text_sha256
 from tunegrid.config.project import put_on_module_path
@@ -102,13 +103,12 @@ def _run(job: Job) -> Fact:
 
 def _quieten() -> None:
     """Make a process of the pool silent and offline; Ctrl-C is the parent's to handle."""
-    import logging
     import warnings
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    quieten_imports()
     warnings.filterwarnings("ignore")
 
 

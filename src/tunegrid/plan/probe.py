@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid.cells import identity
-from tunegrid.cells.identity import Cell, effective_training
+from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import ConfigError, StageError, Stopped
 from tunegrid.config.schema import CellConfig, TrainConfig
 from tunegrid.data import prompts
@@ -82,7 +82,7 @@ def _measured(
     from tunegrid.training.train import train
 
     config = cell.config
-    settings = effective_training(config)
+    settings = cell.training
     steps = total_steps(len(mixed), settings)
     examples = _encoded(cell, models, mixed, settings)
     attached = models.attached(steps)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tunegrid.cells import state
-from tunegrid.cells.identity import Cell, effective_training
+from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import RunState
 from tunegrid.training import schedule
 
@@ -74,5 +74,5 @@ def share_left(cell: Cell, found: Progress, examples: float | None) -> float:
         return 0.0
     if not found.steps_done or not examples:
         return 1.0
-    steps = schedule.total_steps(int(examples), effective_training(cell.config))
+    steps = schedule.total_steps(int(examples), cell.training)
     return max(0.0, 1 - found.steps_done / steps)

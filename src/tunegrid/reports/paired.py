@@ -14,6 +14,7 @@ from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
 
 SETTING_COLUMNS = ("setting", "first", "second")
+NAMED = ("model", "peft", "quantization", "data", "prompt", "train")
 SCORE_COLUMNS = (
     "benchmark", "protocol", "category", "judge", "first", "second", "difference",
     "standard_error", "items",
@@ -21,14 +22,23 @@ SCORE_COLUMNS = (
 
 
 def setting_rows(first: RunDirectory, second: RunDirectory) -> list[dict[str, Any]]:
-    """Return one row per setting of the identity in which the two cells differ."""
-    left = dict(_flat(first.read(run_files.CELL)["identity"]))
-    right = dict(_flat(second.read(run_files.CELL)["identity"]))
+    """Return one row per setting that changes weights, or names one, in which two cells differ."""
+    left, right = (_settings(run.read(run_files.CELL)) for run in (first, second))
     return [
         {"setting": key, "first": left.get(key), "second": right.get(key)}
         for key in sorted(left.keys() | right.keys())
         if left.get(key) != right.get(key)
     ]
+
+
+def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a cell's weights depend on, and the names of its base, method and data."""
+    names = {
+        f"{group}.name": settings["name"]
+        for group, settings in record.get("config", {}).items()
+        if group in NAMED and isinstance(settings, Mapping) and "name" in settings
+    }
+    return dict(_flat(record["identity"])) | names
 
 
 def score_rows(first: RunDirectory, second: RunDirectory) -> list[dict[str, Any]]:

@@ -112,13 +112,12 @@ class RunDirectory:
 
     def write(self, name: str, value: Any) -> None:
         """Write `value` as the JSON file `name`, atomically."""
-        write_text(
-            self.path / name, json.dumps(value, ensure_ascii=False, indent=1) + "\n", self.lock
-        )
+        text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+        write_text(self._inside(name), text, self.lock)
 
     def write_lines(self, name: str, records: Iterable[Any]) -> None:
         """Write one JSON line per record as `name`, atomically."""
-        write_text(self.path / name, "".join(json_line(one) for one in records), self.lock)
+        write_text(self._inside(name), "".join(json_line(one) for one in records), self.lock)
 
     def read_lines(self, name: str) -> list[Any]:
         """Return the records of a JSON lines file; a missing file has none.
@@ -129,7 +128,7 @@ class RunDirectory:
 
     def append_line(self, name: str, record: Any) -> None:
         """Append one record to `name`, after repairing what a kill has cut off."""
-        append_line(self.path / name, record, self.lock)
+        append_line(self._inside(name), record, self.lock)
 
     def drop_lines_after(self, name: str, key: str, last: int) -> None:
         """Keep of `name` the records whose `key` is at most `last` (what a checkpoint knows)."""
@@ -138,7 +137,7 @@ class RunDirectory:
 
     def remove(self, name: str) -> None:
         """Remove a file or directory of the run; nothing happens when it is not there."""
-        path = self.path / name
+        path = self._inside(name)
         with disk_errors(path):
             if path.exists():
                 _remove(self._moved_away(path))
@@ -149,7 +148,7 @@ class RunDirectory:
 
         Its files are on the disk before it has its name, and the name before this returns.
         """
-        final = self.path / name
+        final = self._inside(name)
         place = self.path if self.lock is None else self.lock.staging
         temporary = place / f"{name}.tmp"
         with disk_errors(final):
@@ -166,6 +165,21 @@ class RunDirectory:
             to_disk(self.path)
             if old is not None:
                 _remove(old)
+
+    def _inside(self, name: str) -> Path:
+        """Return the path of a file of this run.
+
+        Raises:
+            StoreError: it would lie elsewhere; a name in a configuration may not lead out of here.
+        """
+        path = self.path / name
+        inside = os.path.normpath(path)
+        if not inside.startswith(os.path.normpath(self.path) + os.sep):
+            raise StoreError(
+                f"{name!r} would be written outside of {self.path}; names of benchmarks and judges "
+                "become file names and may hold no '/' and no '..'"
+            )
+        return path
 
     def _moved_away(self, path: Path) -> Path:
         """Take a file's or directory's name from it in one step; return where it is now."""

@@ -141,7 +141,7 @@ def _refuse(config: CellConfig, run: RunDirectory, directory: Path) -> None:
     if directory.exists() and any(directory.iterdir()):
         raise ConfigError(f"{directory} is not empty; name a new directory")
     cache = Path(config.runtime.results) / "runs" / ".fingerprints.json"
-    trained_on = run.read(run_files.CELL)["identity"]["model"]["path"]
+    trained_on = run.read(run_files.CELL)["identity"]["model"]
     without_data = dataclasses.replace(config, data=DataConfig(name=config.data.name))
     found = locate.hashes(without_data, cache)[config.model.path]
     if found != trained_on:

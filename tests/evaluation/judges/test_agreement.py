@@ -30,6 +30,15 @@ def test_rank_correlation_with_ties() -> None:
     assert rank_correlation([1, 1], [1, 2]) is None
 
 
+def test_kappa_counts_every_tenth_alike_whichever_are_used() -> None:
+    """A rating that nobody gave lies between others all the same: 0, 0.5, 1 are 5 steps apart."""
+    found = weighted_kappa([0, 0.5, 1.0, 1.0], [0, 1.0, 1.0, 0.5])
+    # Observed (25 + 25) / 4 in squared tenths; by chance over all pairs of ratings.
+    pairs = [(a, b) for a in (0, 5, 10, 10) for b in (0, 10, 10, 5)]
+    by_chance = sum((a - b) ** 2 for a, b in pairs) / 16
+    assert found == pytest.approx(1 - (50 / 4) / by_chance)
+
+
 def test_only_items_that_both_have_rated_count() -> None:
     found = agreement({"a": 1.0, "b": 0.5, "c": None}, {"a": 0.5, "b": 0.5, "c": 1.0, "d": 0.0})
     assert (found.items, found.mean_difference) == (2, 0.25)

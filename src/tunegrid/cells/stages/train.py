@@ -11,7 +11,7 @@ from typing import Any
 
 from tunegrid.cells import gates, inference_settings
 from tunegrid.cells.attempts import note_attempt
-from tunegrid.cells.identity import Cell, effective_training
+from tunegrid.cells.identity import Cell
 from tunegrid.cells.loaded_models import Models
 from tunegrid.cells.tracking import Tracker
 from tunegrid.config.errors import DataError, Stopped
@@ -66,7 +66,7 @@ def carry_out(
             models.tokenizer,
             examples,
             held_out if held_out.examples else None,
-            effective_training(cell.config),
+            cell.training,
             layout=runtime.layout,
             micro_batch_tokens=runtime.micro_batch_tokens,
             gradient_checkpointing=runtime.gradient_checkpointing,
@@ -94,7 +94,7 @@ def train_cell(
     run_directory.write(run_files.PROVENANCE, provenance.collect(cell.project))
     examples, held_out, manifest = tokenized(config, models)
     run_directory.write(run_files.DATA, manifest)
-    settings = effective_training(config)
+    settings = cell.training
     attached = models.attached(total_steps(len(examples.examples), settings))
     counts = count(attached.model)
     with Tracker(config.logging, cell, run_directory.path) as tracker:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tunegrid.cells.libraries import quieten_imports
 from tunegrid.config.choices import Dtype
 from tunegrid.config.compose.typed import model_and_method
 from tunegrid.config.errors import ConfigError
@@ -52,7 +54,8 @@ def methods(options: argparse.Namespace) -> int:
     from tunegrid.cli.output import print_json, print_table
     from tunegrid.reports import methods as listing
 
-    _quieten()
+    quieten_imports()
+    warnings.filterwarnings("ignore", category=UserWarning, module="peft")
 
     project = project_directory()
     conf = project / "conf"
@@ -84,7 +87,8 @@ def merge(options: argparse.Namespace) -> int:
 
     run = find_run(options.results, options.cell)
     config = config_of(run)
-    _quieten()
+    quieten_imports()
+    warnings.filterwarnings("ignore", category=UserWarning, module="peft")
     libraries.prepare_process(config)
     report = merge(config, run, options.directory, Dtype(options.dtype))
     if options.json:
@@ -141,17 +145,6 @@ def curves(options: argparse.Namespace) -> int:
         last = {row["train_id"]: row for row in rows}
         print_table(list(last.values()), drawing.COLUMNS[1:])
     return 0
-
-
-def _quieten() -> None:
-    """Leave out what the libraries say at import and at every use."""
-    import logging
-    import warnings
-
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-    # peft still asks for the old name of activation checkpointing.
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-    warnings.filterwarnings("ignore", category=UserWarning, module="peft")
 
 
 def _mark(value: Any) -> Any:

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tunegrid.config.compose import overrides
 from tunegrid.config.errors import ConfigError, StoreError, all_problems
 from tunegrid.config.functions import option_problems, suggestion
+from tunegrid.config.names import name_problem
 from tunegrid.config.project import project_directory
 from tunegrid.config.schema import CellConfig, JudgeConfig
 from tunegrid.config.stored import present_form
@@ -136,6 +137,8 @@ def judge_config(name: str, assignments: Sequence[str]) -> JudgeConfig:
     if not isinstance(judge, JudgeConfig):
         raise ConfigError(f"{names[name]} is no judge: it needs name, function and options")
     found = option_problems("judge", "judge", judge.function, judge.options, ())
+    problem = name_problem("judge.name", judge.name)
+    found += [] if problem is None else [problem]
     if found:
         raise ConfigError("; ".join(found))
     return judge

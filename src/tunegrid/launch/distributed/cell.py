@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tunegrid.cells import state
-from tunegrid.cells.identity import Cell, effective_training
+from tunegrid.cells.identity import Cell
 from tunegrid.config.choices import Sharding, Stage
 from tunegrid.config.errors import ConfigError
 from tunegrid.launch.distributed.local import Team
@@ -159,7 +159,7 @@ def assist(cell: Cell, stop: Callable[[], bool]) -> None:
     libraries.prepare_process(config)
     models = pipeline.Models(cell, RunDirectory(cell.directory))
     examples, held_out, _ = train.tokenized(config, models)
-    steps = total_steps(len(examples.examples), effective_training(config))
+    steps = total_steps(len(examples.examples), cell.training)
     train.carry_out(
         cell,
         models.attached(steps),

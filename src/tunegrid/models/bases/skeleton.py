@@ -15,7 +15,8 @@ from tunegrid.config.schema import ModelConfig
 from tunegrid.models.bases.devices import context_tokens
 from tunegrid.models.bases.loading import load_config, model_class
 from tunegrid.models.parameters import Counts, count, linear_modules
-from tunegrid.store.inputs.locate import is_hub_id
+from tunegrid.store.inputs.hub_commit import cached_config
+from tunegrid.store.inputs.locate import is_repository_id
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,13 @@ def skeleton(
 
 def _is_at_hand(model: ModelConfig, root: Path) -> bool:
     """Return whether the base's config.json is in its directory or in the cache of the hub."""
-    from huggingface_hub import try_to_load_from_cache
-
     directory = root / model.path
     if directory.is_dir():
         return (directory / "config.json").is_file()
     # A directory that is not there yet is nothing the hub could be asked for.
-    if not is_hub_id(model.path):
+    if not is_repository_id(model.path):
         return False
-    found = try_to_load_from_cache(model.path, "config.json", revision=model.revision)
-    return isinstance(found, str)
+    return cached_config(model.path, model.revision) is not None
 
 
 def _stated_config(model: ModelConfig) -> Any:

@@ -63,8 +63,8 @@ def bring(one: Listed, tell: Say) -> None:
         tell(f"  in {folder}")
         if one.input.revision != folder.name:
             tell(
-                f"  commit {folder.name}; pin it with model.revision={folder.name} "
-                "(the cells' names change with it, so pin before the first run)"
+                f"  commit {folder.name}, which cells are named by; model.revision={folder.name} "
+                "holds on to it on other machines, too"
             )
         return
     repository = one.repository
@@ -74,12 +74,15 @@ def bring(one: Listed, tell: Say) -> None:
     for file in one.input.files:
         if file.path.exists():
             continue
-        address, headers = one.input.address(file), dict[str, str]()
-        if repository is not None:
-            address, headers = hub.file_address(one.input, file.name, repository.commit)
         stated = known.get(file.name)
         if file.sha256 is not None:
             stated = RemoteFile(file.name, None, file.sha256.lower(), None)
-        check = None if stated is None else partial(hub.is_intact, file=stated)
-        https.bring(address, file.path, headers=headers, is_right=check)
-        tell(f"  {file.path}" + (" (no hash is stated for it)" if check is None else ""))
+        if repository is not None and stated is not None:
+            hub.bring_file(one.input, file.name, repository.commit, stated, file.path)
+        else:
+            check = None if stated is None else partial(hub.is_intact, file=stated)
+            https.bring(one.input.address(file), file.path, headers={}, is_right=check)
+        tell(f"  {file.path}" + (" (no hash is stated for it)" if stated is None else ""))
+    if repository is not None:
+        for directory in {file.path.parent for file in one.input.files}:
+            hub.forget_parts(directory)

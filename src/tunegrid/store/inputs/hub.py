@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import glob
 import hashlib
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,11 +20,14 @@ from tunegrid.config.errors import DataError
 from tunegrid.store.inputs import hub_cache
 from tunegrid.store.inputs.hub_cache import PICKLED, SAFE, RemoteFile, Repository
 from tunegrid.store.inputs.sources import Input, OutOfReach
+from tunegrid.store.json_files import disk_errors
 
 TIMEOUT_SECONDS = 20.0
 DESCRIBING = (".json", ".model", ".jinja", ".txt")
 """Configuration and tokenizer; what else ends so and is small does no harm."""
 BLOCK_BYTES = 1 << 20
+PARTS = ".fetching"
+"""Beside files that are brought: what is there of them so far."""
 
 
 def base_repository(one: Input) -> Repository:
@@ -178,13 +183,46 @@ def is_intact(path: Path, file: RemoteFile) -> bool:
     return file.size_bytes is None or size == file.size_bytes
 
 
-def file_address(one: Input, name: str, commit: str) -> tuple[str, dict[str, str]]:
-    """Return the address of a dataset's file and the headers to ask it with."""
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.utils import build_hf_headers
+def bring_file(one: Input, name: str, commit: str, file: RemoteFile, target: Path) -> None:
+    """Download a file of a dataset repository to a place outside of the hub's cache.
 
-    address = hf_hub_url(_id(one), name, repo_type="dataset", revision=commit)
-    return address, dict(build_hf_headers())
+    What an interrupted download has lies beside the target and is continued. The target has its
+    name once its hash is right.
+
+    Args:
+        one: the input.
+        name: the file's name in the repository.
+        commit: the repository's commit.
+        file: its hash, or the input's own.
+        target: where it goes; another file there is replaced.
+
+    Raises:
+        DataError: it cannot be reached, or is not what the hub says it should be.
+    """
+    from huggingface_hub import hf_hub_download
+
+    beside = target.parent / PARTS
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Explained(one), _bars() as bar:
+            path = Path(
+                hf_hub_download(
+                    _id(one), name, repo_type="dataset", revision=commit, local_dir=beside,
+                    etag_timeout=TIMEOUT_SECONDS, tqdm_class=bar,
+                )
+            )  # fmt: skip
+        if not is_intact(path, file):
+            forget_parts(target.parent)
+            raise DataError(
+                f"{one.origin}: {name} arrived with another hash than is stated, and was removed; "
+                "run the same command again, or correct the stated hash"
+            )
+        os.replace(path, target)
+
+
+def forget_parts(directory: Path) -> None:
+    """Remove what downloads into a directory have left, once all of them are there."""
+    shutil.rmtree(directory / PARTS, ignore_errors=True)
 
 
 class Explained:

@@ -1,7 +1,8 @@
-"""The commit of a base on the model hub: branches and tags move, commits do not.
+"""The commit of a base on the model hub, and whether the base is in the hub's cache here.
 
-Owns: from repository and revision to a commit. What the hub's cache on this machine has counts
-first, so that a study goes on with the base it began with; the hub is asked for the rest.
+Owns: from repository and revision to a commit: branches and tags move, commits do not. What the
+hub's cache on this machine has counts first, so that a study goes on with the base it began with;
+the hub is asked for the rest.
 """
 
 from __future__ import annotations
@@ -60,3 +61,11 @@ def _commit_on_hub(repository: str, revision: str) -> str | None:
         # No network, no such repository, no access: whoever loads the base says which.
         return None
     return found if is_commit(found) else None
+
+
+def cached_config(repository: str, revision: str | None) -> Path | None:
+    """Return where the cache has a base's config.json, or None; asks no server."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repository, "config.json", revision=revision)
+    return Path(found) if isinstance(found, str) else None

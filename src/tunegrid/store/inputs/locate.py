@@ -25,7 +25,7 @@ from tunegrid.config.schema import (
 )
 from tunegrid.store.inputs.hub_commit import is_commit
 
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_REPOSITORY = re.compile(r"\w[\w.-]*(/[\w-][\w.-]*)?")
 # What decides a base's behaviour; a README beside it does not.
 BASE_FILES = ("*.json", "*.safetensors", "*.bin", "*.model", "*.txt", "*.jinja")
 # Paths are absolute once a cell is checked; this is what a relative one would start from.
@@ -53,8 +53,7 @@ def find(path: str, places: Sequence[Path]) -> Path | None:
 
 def is_repository_id(path: str) -> bool:
     """Return whether `path` has the form of a hub repository: `owner/name` or `name`."""
-    parts = path.split("/")
-    return len(parts) in (1, 2) and all(parts) and not path.startswith((".", "~"))
+    return _REPOSITORY.fullmatch(path) is not None
 
 
 def resolve_paths(
@@ -284,14 +283,9 @@ def locate(model: ModelConfig, root: Path) -> str:
                 "directory, which has no revisions; set model.revision to null"
             )
         return str(directory)
-    if is_hub_id(model.path):
+    if is_repository_id(model.path):
         return model.path
     raise ConfigError(
         f"model.path {model.path!r}: there is no directory {str(directory)!r}, and it is not a "
         "repository id of the form 'owner/name'; correct the path, or download the base"
     )
-
-
-def is_hub_id(path: str) -> bool:
-    """Return whether a path has the form of a repository id of the hub, `owner/name`."""
-    return _HUB_ID.fullmatch(path) is not None
