@@ -57,12 +57,11 @@ def test_nobody_asked_at_the_beginning() -> None:
     assert not StopRequest()()
 
 
-def _grandchild(sender: Connection) -> None:
-    """A child that listens and tells, when its parent is gone, in a file."""
+def _listens(sender: Connection) -> None:
     stop = StopRequest()
     stop.listen()
     sender.send("asked" if stop() else "not asked")
 
 
 def test_a_child_whose_parent_lives_goes_on() -> None:
-    assert processes.call(_grandchild) == (0, "not asked")
+    assert processes.call(_listens) == (0, "not asked")

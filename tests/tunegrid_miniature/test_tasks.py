@@ -12,7 +12,8 @@ from tunegrid_miniature.tasks import Task
 from tunegrid_miniature.world import World
 
 OF_WORLD = (
-    tasks.closed_qa, tasks.extract, tasks.summarization, tasks.math, tasks.code, tasks.brainstorming,
+    tasks.closed_qa, tasks.extract, tasks.summarization, tasks.math, tasks.code,
+    tasks.brainstorming,
 )  # fmt: skip
 OF_FACT = (tasks.open_qa, tasks.translation, tasks.rewrite, tasks.generation)
 Make = Callable[[World, str, Dice], Task]
