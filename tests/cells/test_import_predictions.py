@@ -27,6 +27,8 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "accuracy": (30.58, 16.35, 20.05, 25.25, 23.06, 22.86),
     },
 }
+
+
 CATEGORIES = ("medicine", "law", "psychology", "education", "average", "all")
 
 
@@ -59,15 +61,6 @@ def test_published_outputs_become_a_row_with_the_published_numbers(
     assert rows.metric_rows(run_directory.finished_runs(tmp_path)) == metrics
 
 
-def test_sets_of_letters_gain_one_item_in_each_published_model(shared_data: Path) -> None:
-    for model, published in PUBLISHED.items():
-        given = elsewhere.read_published_mmcu(shared_data / "mmcu_outputs" / model, strict=False)
-        assert given.benchmark.score is not None
-        pairs = zip(given.benchmark.items, given.answers, strict=True)
-        right = sum(given.benchmark.score(item, answer).value or 0 for item, answer in pairs)
-        assert right == published["right"] + 1
-
-
 def folder(tmp_path: Path, **files: str) -> Path:
     place = tmp_path / "answers"
     place.mkdir()
@@ -77,43 +70,6 @@ def folder(tmp_path: Path, **files: str) -> Path:
 
 
 GOOD = "D|||D|||True\n未成功回答|||AC\n|||False\nA|||B|||False\n"
-
-
-def test_a_label_with_a_line_break_is_one_record(tmp_path: Path) -> None:
-    given = elsewhere.read_published_mmcu(
-        folder(tmp_path, 心理=GOOD + "Average accuracy 0.333 - 心理\n")
-    )
-    assert [item.reference for item in given.benchmark.items] == ["D", "AC\n", "B"]
-    assert [item.identifier for item in given.benchmark.items][1] == "mmcu-psychology-0002"
-    assert given.answers == ("D", "未成功回答", "A")
-    assert given.notes == ()
-    score = given.benchmark.score
-    assert score is not None
-    reasons = [
-        score(i, a).reason for i, a in zip(given.benchmark.items, given.answers, strict=True)
-    ]
-    assert reasons == ["answered D", "unparsed", "answered A"]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "part"),
-    [
-        ("音乐", GOOD, "no subject of MMCU"),
-        ("心理", "D|||D\n", "line 1: no record"),
-        ("心理", GOOD + "and more\n", "line 5: no record"),
-        ("心理", "D|||A|||True\n", "line 1: True stands beside 'D' and 'A'"),
-        ("心理", "", "holds no record"),
-        ("心理", GOOD + "Average accuracy 0.334 - 心理\n", "states an average of 0.334"),
-        ("病理学176题", GOOD, "holds 3 records, its name says 176"),
-    ],
-)
-def test_what_is_no_published_file_is_refused(
-    tmp_path: Path, name: str, text: str, part: str
-) -> None:
-    with pytest.raises(DataError) as caught:
-        elsewhere.read_published_mmcu(folder(tmp_path, **{name: text}))
-    assert part in str(caught.value)
-    assert name in str(caught.value)
 
 
 def test_json_beside_the_benchmarks_own_fields(tmp_path: Path) -> None:
@@ -185,35 +141,6 @@ def test_imported_belle_answers_are_rated_by_a_judge(
     (row, _) = json.loads(capsys.readouterr().out)
     assert (row["category"], row["judge"], row["base"]) == ("open_qa", "reference", "[b]x")
     assert row["value"] == pytest.approx(100.0)
-
-
-SAMPLE = {"doc": {}, "target": "1", "arguments": [], "resps": [], "filter": "none"}
-
-
-def harness(tmp_path: Path) -> Path:
-    for task, values in (("ceval-valid_law", (1.0, 0.0)), ("cmmlu_arts", (1.0, 1.0, 0.0, 0.0))):
-        path = tmp_path / "out" / f"samples_{task}_2026-11-22T12-00-00.123456.jsonl"
-        path.parent.mkdir(exist_ok=True)
-        records = [
-            SAMPLE
-            | {"doc_id": n, "filtered_resps": [["-1.0", "False"]], "metrics": ["acc"], "acc": value}
-            for n, value in enumerate(values)
-        ]
-        path.write_text("\n".join(json.dumps(record) for record in records), encoding="utf-8")
-    return tmp_path / "out"
-
-
-def test_harness_samples_keep_the_harness_scores(tmp_path: Path) -> None:
-    given = import_predictions.read("exams", harness(tmp_path), None, sets=False)
-    summary = import_predictions.write(tmp_path / "results", "row", "exams", given, None)
-    found = {
-        (m["category"], m["metric"]): (m["value"], m["items"]) for m in summary["measurements"]
-    }
-    assert found == {
-        ("ceval-valid_law", "acc"): (50.0, 2),
-        ("cmmlu_arts", "acc"): (50.0, 4),
-        ("average", "acc"): (50.0, 6),
-    }
 
 
 def test_a_row_is_never_overwritten_with_other_answers(tmp_path: Path) -> None:

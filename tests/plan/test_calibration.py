@@ -8,17 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from doubles.sizes import LLAMA, PLAIN
-from tunegrid.plan import calibration, hours
+from doubles.sizes import PLAIN
+from tunegrid.plan import calibration
 from tunegrid.plan.calibration import Measurement, Wanted, nearest
-from tunegrid.plan.devices import Hardware, is_same
+from tunegrid.plan.devices import is_same
 
 A100 = "NVIDIA A100-SXM4-80GB"
+
+
 WANTED = Wanted("llama_7b", 7_000_000_000, "lora", "int8", "bfloat16", A100, 2)
+
+
 SAME = Measurement(
     "llama_7b", 7_000_000_000, "lora", "int8", "bfloat16", A100, 2, 1000.0, 20e9, PLAIN
 )
-CARD = Hardware("A100", False, 312e12, 19.5e12, 2e12)
 
 
 def band(match: calibration.Match) -> float:
@@ -74,22 +77,6 @@ def test_nothing_is_scaled_from_the_miniature_another_device_or_another_type():
     assert nearest([replace(SAME, precision="fp32", dtype="float32")], WANTED) is None
     assert is_same("A100", A100)
     assert not is_same("A100 40GB", A100)
-
-
-def test_without_measurements_first_principles_count_with_a_factor_of_three():
-    found = hours.training(1e6, LLAMA, WANTED, CARD, [])
-    assert found.basis == hours.FIRST
-    assert found.hours is not None
-    # Forward and back through frozen weights: 2 x 2 operations a weight and token.
-    seconds = 4 * LLAMA.base * 1e6 / (312e12 * calibration.UTILIZATION["int8"])
-    assert found.hours.middle == pytest.approx(seconds / 3600)
-    assert found.hours.high / found.hours.low == pytest.approx(9)
-    measured = hours.training(1e6, LLAMA, WANTED, CARD, [SAME])
-    assert measured.hours is not None
-    assert measured.hours.middle == pytest.approx(1e6 / 1000 / 3600)
-    unknown = Hardware("NVIDIA B9999", False, None, None, None)
-    assert hours.training(1e6, LLAMA, WANTED, unknown, []).hours is None
-    assert hours.training(None, LLAMA, WANTED, CARD, [SAME]).hours is None
 
 
 def test_checkpointing_and_full_training_go_through_the_weights_more_often():

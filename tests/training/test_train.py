@@ -15,11 +15,8 @@ from tunegrid.config.errors import ConfigError, StageError
 from tunegrid.config.schema import QuantizationConfig, TrainConfig
 from tunegrid.models.bases.loading import load
 from tunegrid.training import schedule
-from tunegrid.training.loss_head import TrainedHead
-from tunegrid.training.microbatches import Form, lay_out
 from tunegrid.training.report import Interrupted, TrainingReport
 from tunegrid.training.train import train
-from tunegrid.training.validation import mean_loss
 
 SETTINGS = TrainConfig(
     name="tiny",
@@ -196,50 +193,6 @@ def test_evaluating_between_steps_changes_no_weight(kind, precision, tmp_path):
     assert same(results[0].weights(), results[1].weights())
     norms = [r["gradient_norm"] for r in results[1].records if "gradient_norm" in r]
     assert min(norms) > 1e-3
-
-
-def test_a_validation_loss_is_the_mean_over_its_tokens(tmp_path):
-    session = Session(tmp_path, tiny_bases.lora(tiny_bases.base("llama"), "llama"))
-    examples = tiny_bases.examples("llama", 5)
-    report = session.train(with_(evaluations_per_epoch=1, epochs=1), validation_set=examples)
-    total = 0.0
-    for example in examples.examples:
-        ids, labels = torch.tensor([example.ids]), torch.tensor([example.labels])
-        with torch.no_grad():
-            loss = session.method.model.eval()(input_ids=ids, labels=labels).loss
-        total += loss.item() * example.trained_tokens
-    assert report.validation_losses == {3: pytest.approx(total / examples.trained_tokens, abs=1e-5)}
-    assert {"step": 3, "epoch": 1.0, "validation_loss": report.validation_losses[3]} in (
-        session.records
-    )
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_a_validation_leaves_the_mode_and_the_gradients_alone(training):
-    model = tiny_bases.lora(tiny_bases.base("llama"), "llama", lora_dropout=0.9).model
-    model.train(training)
-    examples = tiny_bases.examples("llama", 5).examples
-    form = Form(Layout.sorted, 120, pad_id=2)
-    with TrainedHead(model) as head:
-        head.loss_sum(model, lay_out(examples, form)[0]).backward()
-        before = [p.grad.clone() for p in model.parameters() if p.requires_grad]
-        state = torch.get_rng_state()
-        losses = [
-            mean_loss(
-                model,
-                head,
-                examples,
-                form,
-                device=torch.device("cpu"),
-                sum_over_processes=lambda numbers: numbers,
-            )
-            for _ in range(2)
-        ]
-    assert losses[0] == losses[1]
-    assert torch.equal(torch.get_rng_state(), state)
-    assert model.training is training
-    after = [p.grad for p in model.parameters() if p.requires_grad]
-    assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
 
 
 def test_the_best_weights_are_kept_when_asked_for(tmp_path):

@@ -76,16 +76,14 @@ def print_table(records: Rows, columns: Sequence[str]) -> None:
         table.add_column(column, justify="right" if number else "left")
     for record in records:
         table.add_row(*(_cell(record[column]) for column in columns))
+    # A name, an error or a judge's reply may hold what the terminal library reads as markup.
     Console(highlight=False, markup=False).print(table)
 
 
 def _cell(value: Any) -> str:
-    from rich.markup import escape
-
     if value is None:
         return "–"
-    # A name, an error or a judge's reply may hold what the terminal library reads as markup.
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def said(damaged: Sequence[tuple[RunDirectory, str]]) -> int:

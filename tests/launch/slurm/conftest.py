@@ -69,3 +69,12 @@ def frozen(tmp_path: Path) -> Callable[..., Launch]:
         return freeze_cells(results or tmp_path / "results", varied, fixed)
 
     return freeze
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of commands that stand first on the PATH."""
+    folder = tmp_path / "commands"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", os.pathsep.join([str(folder), os.environ["PATH"]]))
+    return folder

@@ -1,7 +1,8 @@
+"""Bases and tokenizers as they were saved; what is incomplete or another is refused."""
+
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,29 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from doubles import tiny_bases
-from tunegrid.config.choices import Attention, Device, Dtype, Precision
+from tunegrid.config.choices import Device, Dtype, Precision
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import ModelConfig, QuantizationConfig
-from tunegrid.models.bases.devices import attention_kernel, context_tokens, torch_device
 from tunegrid.models.bases.loading import load, load_tokenizer
 from tunegrid.models.bases.skeleton import skeleton
 from tunegrid.store.inputs.locate import locate
 
 PLAIN = QuantizationConfig(name="fp32")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("bases")
-    for kind in tiny_bases.KINDS:
-        tiny_bases.save(kind, root)
-    return root
-
-
-@pytest.fixture
-def root(source, tmp_path) -> Path:
-    """A copy of the bases that a test may damage."""
-    return Path(shutil.copytree(source, tmp_path / "bases"))
 
 
 def settings(kind: str, **options) -> ModelConfig:
@@ -103,34 +89,6 @@ def test_a_place_is_a_directory_or_a_name_on_the_hub(source):
         locate(settings("llama", revision="main"), source)
 
 
-@pytest.mark.parametrize("kind", tiny_bases.KINDS)
-def test_a_skeleton_is_the_base_without_its_weights(kind, source):
-    found = skeleton(settings(kind), source, tiny_bases.tokenizer(kind))
-    base = tiny_bases.base(kind)
-    assert {p.device.type for p in found.model.parameters()} == {"meta"}
-    assert found.module_names() == [name for name, _ in base.named_modules() if name]
-    assert found.counts().total == sum(p.numel() for p in base.parameters())
-    assert set(tiny_bases.TARGETS[kind]) < set(found.linear_modules())
-    assert "lm_head" not in found.linear_modules()
-    assert found.context_tokens == (256 if kind == "llama" else None)
-
-
-def test_a_method_fits_a_skeleton_as_it_fits_the_base(source):
-    from tunegrid.models.parameters import count
-
-    bare = tiny_bases.lora(skeleton(settings("bloom"), source).model, "bloom", awake=False)
-    real = tiny_bases.lora(tiny_bases.base("bloom"), "bloom")
-    assert count(bare.model) == count(real.model)
-
-
-def test_a_skeleton_needs_no_weights_but_a_config(root):
-    (root / "llama" / "model.safetensors").unlink()
-    skeleton(settings("llama"), root)
-    (root / "llama" / "config.json").unlink()
-    with pytest.raises(ConfigError, match=r"config\.json"):
-        skeleton(settings("llama"), root)
-
-
 def test_another_architecture_is_refused(source):
     with pytest.raises(ConfigError, match=r"model\.architecture is 'bloom'.*'llama'"):
         skeleton(settings("llama", architecture="bloom"), source)
@@ -160,26 +118,3 @@ def test_code_that_comes_with_a_base_is_not_run(root):
     with pytest.raises(ConfigError):
         load(settings("llama", architecture="evil"), PLAIN, root=root, device=Device.cpu)
     assert not marker.exists()
-
-
-def test_kernels_are_those_the_architecture_has():
-    cpu = torch.device("cpu")
-    llama, bloom = type(tiny_bases.base("llama")), type(tiny_bases.base("bloom"))
-    assert attention_kernel(Attention.auto, llama, cpu, torch.float32) == "sdpa"
-    assert attention_kernel(Attention.auto, bloom, cpu, torch.float32) == "eager"
-    assert attention_kernel(Attention.eager, llama, cpu, torch.float32) == "eager"
-    with pytest.raises(ConfigError, match="accepted: auto, eager"):
-        attention_kernel(Attention.sdpa, bloom, cpu, torch.float32)
-
-
-def test_devices():
-    assert torch_device(Device.cpu).type == "cpu"
-    if not torch.cuda.is_available():
-        assert torch_device(Device.auto).type == "cpu"
-        with pytest.raises(ConfigError, match="no GPU"):
-            torch_device(Device.cuda)
-
-
-def test_context_lengths():
-    assert context_tokens(tiny_bases.base("llama").config) == 256
-    assert context_tokens(tiny_bases.base("bloom").config) is None

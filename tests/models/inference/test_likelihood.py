@@ -15,7 +15,6 @@ from tunegrid.config.schema import QuantizationConfig
 from tunegrid.data.tokens import encode_all
 from tunegrid.evaluation.benchmarks.mmcu.benchmark import choices
 from tunegrid.models.bases.loading import load
-from tunegrid.models.inference.int8 import dequantized, int8_layers
 from tunegrid.models.inference.likelihood import ChoiceLikelihood, likelihoods
 from tunegrid.models.methods import library
 
@@ -24,6 +23,8 @@ PROMPTS = [
     "the fox",
     "Below is an instruction that describes a task. 巴黎 ### Response:",
 ]
+
+
 ALL = choices("ABCD")
 
 
@@ -106,27 +107,6 @@ def test_methods_with_tokens_in_front_are_read_with_them(type_: str, kind: str) 
 def quantized(kind: str, precision: str, root: Path) -> Any:
     settings = QuantizationConfig(name=precision, precision=Precision(precision))
     return load(tiny_bases.save(kind, root), settings, root=root, device=Device.cpu)[0]
-
-
-def test_an_8_bit_base_answers_by_row_while_it_is_asked_and_as_before_afterwards(
-    tmp_path: Path,
-) -> None:
-    """Outliers make LLM.int8 compute a batch together: its logits move with the neighbours."""
-    model = quantized("llama", "int8", tmp_path)
-    for layer in int8_layers(model):
-        layer.state.threshold = 0.5
-    ids = torch.tensor([[5, 9, 20, 33], [7, 80, 200, 3], [250, 2, 90, 11]])
-    with torch.no_grad():
-        apart = (model(ids).logits[:1] - model(ids[:1]).logits).abs().max()
-        with dequantized(model):
-            exact = model(ids).logits
-            assert torch.allclose(exact[:1], model(ids[:1]).logits, atol=1e-5)
-        again = (model(ids).logits[:1] - model(ids[:1]).logits).abs().max()
-        model.train()
-        # On a CPU training multiplies with dequantized weights too.
-        assert torch.allclose(model(ids).logits, exact, atol=1e-3)
-    assert apart > 1e-3
-    assert again == apart
 
 
 def by_hand_in_front(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from doubles import tiny_bases, tiny_methods
 from tunegrid.cells import preflight
@@ -156,25 +155,3 @@ def test_trained_weights_of_another_base_are_not_restored(tmp_path):
     wide = base_weights.full(tiny_bases.base("llama", intermediate_size=96))
     with pytest.raises(StageError, match=r"of shape \[128, 64\] instead of \[96, 64\]"):
         restore(wide.model, tmp_path / "llama")
-
-
-def test_own_weights_train_what_they_say():
-    def names(attached) -> set[str]:
-        return {n for n, p in attached.model.named_parameters() if p.requires_grad}
-
-    everything = names(base_weights.full(tiny_methods.base("bloom")))
-    assert everything == {n for n, _ in tiny_methods.base("bloom").named_parameters()}
-    biases = names(base_weights.bitfit(tiny_methods.base("bloom")))
-    assert biases == {n for n in everything if n.endswith(".bias")}
-    last = names(base_weights.freeze(tiny_methods.base("llama"), last_layers=1))
-    assert last == {
-        n
-        for n, _ in tiny_methods.base("llama").named_parameters()
-        if n.startswith(("model.layers.1.", "model.norm."))
-    }
-    with_head = names(
-        base_weights.freeze(tiny_methods.base("llama"), last_layers=1, norm=False, head=True)
-    )
-    assert "lm_head.weight" in with_head
-    assert "model.norm.weight" not in with_head
-    assert torch.is_grad_enabled()
