@@ -13,7 +13,7 @@ import pytest
 from doubles.whole_cells import only_run
 from tunegrid.store import run_files
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 SETTINGS = (
     "train.max_steps=4", "train.examples_per_step=4", "train.checkpoints_per_epoch=0",
@@ -73,7 +73,7 @@ class Project:
 
     def _ended(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, capture_output=True, text=True, cwd=self.project, timeout=300
+            command, capture_output=True, text=True, cwd=self.project, timeout=1000
         )
 
 
