@@ -15,7 +15,7 @@ def run(results: Path, method: str, scores: dict[str, float], suspect: list[str]
     made.create()
     groups = ("model", "quantization", "data", "prompt", "train")
     config: dict[str, Any] = {group: {"name": group} for group in groups}
-    config |= {"peft": {"name": method}, "seed": 0}
+    config |= {"peft": {"name": method, "function": "library.attach"}, "seed": 0}
     made.write(run_files.CELL, {"train_id": made.path.name, "config": config})
     made.write(
         run_files.TRAINED,

@@ -120,7 +120,7 @@ def test_an_adapter_is_on_the_disk_before_the_file_that_says_so(
     named = done.index("name adapter")
     assert set(done[:named]) == {"disk weights", "disk config", "disk part", "disk adapter.tmp"}
     assert done[named + 1 :] == [
-        "disk cell", "disk train.json.tmp", "name train.json", "disk cell"
+        "disk cell", f"disk train.json.{os.getpid()}.tmp", "name train.json", "disk cell"
     ]  # fmt: skip
 
 

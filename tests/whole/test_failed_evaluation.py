@@ -43,9 +43,8 @@ class Project:
         self.results = directory / "results"
         self.sweeps = directory / "sweeps"
         self.sweeps.mkdir()
-        (self.sweeps / "one_benchmark.yaml").write_text(
-            SWEEP + "eval:\n  benchmarks:\n    mmcu: null\n"
-        )
+        without_mmcu = "eval:\n  benchmarks:\n    mmcu: null\n"
+        (self.sweeps / "one_benchmark.yaml").write_text(SWEEP + without_mmcu)
         (self.sweeps / "two_benchmarks.yaml").write_text(SWEEP)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:

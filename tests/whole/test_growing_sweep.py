@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -41,11 +42,22 @@ def trained(results: Path) -> Counter[str]:
     return found
 
 
+def tabled(results: Path) -> set[str]:
+    """The cells that results/tables/ has rows of."""
+    names = set()
+    for table in ("runs.csv", "metrics.csv"):
+        with (results / "tables" / table).open(encoding="utf-8", newline="") as file:
+            names |= {row["train_id"] for row in csv.DictReader(file)}
+    return names
+
+
 def test_only_what_is_new_is_done(project: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
     sweep(project, results, "seed=0,1", "eval.benchmarks.mmcu=null")
     first = trained(results)
     assert sorted(first.values()) == [1, 1]
+    # The launch has written the tables itself.
+    assert tabled(results) == set(first)
     curves = {path: path.stat().st_mtime_ns for path in results.glob(f"runs/*/{run_files.CURVE}")}
 
     again = sweep(project, results, "seed=0,1", "eval.benchmarks.mmcu=null")
@@ -67,6 +79,7 @@ def test_only_what_is_new_is_done(project: Path, tmp_path: Path) -> None:
     now = trained(results)
     assert {name: now[name] for name in first} == first
     assert sorted(now.values()) == [1, 1, 1, 1]
+    assert tabled(results) == set(now)
 
 
 def test_one_method_at_two_evaluations_is_trained_once(project: Path, tmp_path: Path) -> None:

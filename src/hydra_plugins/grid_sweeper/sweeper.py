@@ -131,7 +131,8 @@ class GridSweeper(Sweeper):
         written = order.record(Path(hydra.sweep.dir), hydra.job.config_name, launcher, listed)
         run_frozen = getattr(self.launcher, "launch_frozen", None)
         if is_local or run_frozen is not None:
-            outcomes = order.run(parts, one, written, run_frozen)
+            tables = run.TablesAsCellsEnd(Path(one.results))
+            outcomes = order.run(parts, one, written, run_frozen, tables)
             results: Any = []
         else:
             try:

@@ -52,7 +52,8 @@ def parser() -> argparse.ArgumentParser:
         one.set_defaults(command=function)
         return one
 
-    command("tables", tables, "write metrics.csv and runs.csv, and print their rows")
+    rows = command("tables", tables, "write metrics.csv and runs.csv, and print their rows")
+    rows.add_argument("--all", action="store_true", help="print all averages, however many")
     sweeps.add(command)
     collect.add(command)
     migrate.add(command)

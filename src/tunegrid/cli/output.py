@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tunegrid.config.errors import ConfigError
+from tunegrid.config.errors import ConfigError, StoreError
 from tunegrid.config.functions import suggestion
 from tunegrid.store.run_directory import RunDirectory, finished_runs
 
@@ -47,6 +47,16 @@ def all_runs(results: Path) -> list[RunDirectory]:
             "or name the directory with --results"
         )
     return runs
+
+
+def update_tables(results: Path) -> None:
+    """Write results/tables/ anew; a launch does not fail because its tables cannot be written."""
+    from tunegrid.reports import tables
+
+    try:
+        tables.write(results)
+    except (StoreError, OSError) as error:
+        print(f"the tables were not written: {error}", file=sys.stderr)
 
 
 def print_json(value: Rows) -> None:

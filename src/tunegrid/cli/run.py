@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tunegrid.cells import check, inference_settings, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import is_finished
+from tunegrid.cli.output import update_tables
 from tunegrid.config.choices import Stage
 from tunegrid.config.compose import overrides, typed
 from tunegrid.config.compose.composer import strict
@@ -161,6 +163,7 @@ def report(members: Sequence[Member]) -> int:
     where a cell failed, or a run cannot be read, which is named; the others have their rows.
     """
     from tunegrid.cells import state
+    from tunegrid.reports.index import Index
     from tunegrid.reports.rows import readable, run_rows
     from tunegrid.reports.terminal import print_comparison, print_runs
 
@@ -170,17 +173,35 @@ def report(members: Sequence[Member]) -> int:
         if path.exists():
             lock.clear_dead(path / run_files.LOCK)
     runs = [RunDirectory(path) for path in directories]
-    whole, damaged = readable([run for run in runs if run.has(run_files.CELL)])
+    memory = Index(runs[0].path.parents[1])
+    whole, damaged = readable([run for run in runs if run.has(run_files.CELL)], memory)
     asked: dict[str, list[str]] = {}
     for member in members:
         asked.setdefault(member.cell.train_id, []).extend(asked_scores(member.cell))
-    found = run_rows(whole, asked)
+    found = run_rows(whole, asked, memory)
     print_runs(found, len(runs) - len(damaged))
     print_comparison(whole, _ways(members))
+    update_tables(runs[0].path.parents[1])
     for run, what in damaged:
         say(f"{run.path} cannot be read and was left out: {what}")
     bad = [status.value for status in state.BAD]
     return int(bool(damaged) or any(row["status"] in bad for row in found))
+
+
+class TablesAsCellsEnd:
+    """Keeps results/tables/ current while a sweep runs; called whenever a cell has ended."""
+
+    EVERY_SECONDS = 30.0
+
+    def __init__(self, results: Path) -> None:
+        self.results = results
+        self.last = 0.0
+
+    def __call__(self) -> None:
+        """Write the tables, unless they were written a moment ago: the end writes them anyway."""
+        if time.monotonic() - self.last > self.EVERY_SECONDS:
+            update_tables(self.results)
+            self.last = time.monotonic()
 
 
 def _ways(members: Sequence[Member]) -> dict[str, dict[str, list[str]]]:

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tunegrid.cells import failure, state
@@ -98,6 +98,7 @@ def run_cells(
     fail_fast: bool = False,
     control: Control | None = None,
     announce: bool = True,
+    on_end: Callable[[], None] | None = None,
 ) -> list[Outcome]:
     """Run cells, each in a child process; return how each ended, in their order.
 
@@ -111,6 +112,7 @@ def run_cells(
         fail_fast: stop at the first failed cell.
         control: lets someone else stop the cells.
         announce: whether to print a line for each cell's beginning and end on standard error.
+        on_end: called whenever cells have ended.
     """
     if distributed.follows(cells, parallel):
         return [follow(cell) for cell in cells]
@@ -122,7 +124,10 @@ def run_cells(
         while (work.waiting and not control.is_stopping) or work.running:
             started = not control.is_stopping and _start_some(work, parallel, control, total)
             if work.running:
+                ended = len(work.outcomes)
                 _reap(work, control, total)
+                if on_end is not None and len(work.outcomes) > ended:
+                    on_end()
             elif work.waiting and not started:
                 # Everything left is being run by someone else.
                 time.sleep(LOOK_AGAIN_SECONDS)

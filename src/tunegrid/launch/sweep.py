@@ -132,7 +132,11 @@ def set_aside(members: Sequence[Member]) -> None:
 
 
 def run(
-    parts: Split, one: RuntimeConfig, record: launches.Launch, run_frozen: RunFrozen | None
+    parts: Split,
+    one: RuntimeConfig,
+    record: launches.Launch,
+    run_frozen: RunFrozen | None,
+    on_end: Callable[[], None] | None = None,
 ) -> list[Outcome]:
     """Run what waits; return the outcomes of all cells that are not done from before.
 
@@ -141,6 +145,7 @@ def run(
         one: its settings as a whole.
         record: the launch, whose cells begin with the waiting ones in their order.
         run_frozen: a launcher of ours; None runs the cells on this machine.
+        on_end: called whenever cells have ended on this machine.
     """
     indices = list(range(len(parts.waiting)))
     if run_frozen is not None:
@@ -150,6 +155,7 @@ def run(
             [member.cell for member in parts.waiting],
             parallel=one.parallel,
             fail_fast=one.fail_fast,
+            on_end=on_end,
         )
     remaining = [
         Outcome(

@@ -81,8 +81,9 @@ def write_text(path: Path, text: str, writer: Writer | None = None) -> None:
         LockLost: the writer's lock is another's now; nothing was written.
         StoreError: the disk refuses.
     """
-    place = path.parent if writer is None else writer.staging
-    temporary = place / f"{path.name}.tmp"
+    # Without a lock several processes may write the same file at once.
+    own = path.parent / f"{path.name}.{os.getpid()}.tmp"
+    temporary = own if writer is None else writer.staging / f"{path.name}.tmp"
     with disk_errors(path):
         if writer is not None:
             writer.require()

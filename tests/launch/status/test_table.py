@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from doubles.fabricated_runs import BELLE, Run
 from tunegrid.cli import main
 from tunegrid.launch.status import table
 from tunegrid.launch.status.sweep import SweepWatch
-from tunegrid.store.run_directory import RunDirectory
 
 
 def status(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -53,7 +53,7 @@ def test_without_a_terminal_only_changes_are_printed(
 
     def finish(results: Path) -> None:
         for name in ("cell-1", "cell-2", "cell-3", "cell-4"):
-            RunDirectory(runs / name).remove("")
+            shutil.rmtree(runs / name, ignore_errors=True)
             Run(results, name).trained().scored(BELLE)
 
     monkeypatch.setattr(table.time, "sleep", lambda seconds: next(looks)())

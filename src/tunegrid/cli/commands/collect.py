@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from tunegrid.cli.output import update_tables
 from tunegrid.store.run_directory import RunDirectory
 
 
@@ -40,6 +41,7 @@ def collect(options: argparse.Namespace) -> int:
     for entry in launch.entries:
         asked.setdefault(entry.train_id, []).extend(entry.asked)
     runs = [RunDirectory(launch.results / "runs" / name) for name in asked]
+    update_tables(launch.results)
     _print(runs, asked, options.json)
     if left:
         print(f"{left} cells wait or run; collect them later", file=sys.stderr)

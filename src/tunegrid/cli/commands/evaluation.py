@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid.cells import import_predictions as imports
+from tunegrid.cli.output import update_tables
 from tunegrid.config.compose.typed import judge_config
 from tunegrid.config.errors import ConfigError, DataError
 from tunegrid.config.project import project_directory
@@ -90,6 +91,7 @@ def import_predictions(options: argparse.Namespace) -> int:
         judge = judge_config(options.judge, options.judge_option)
     summary = imports.write(options.results, options.name, options.benchmark, given, judge)
     run = imports.run_directory(options.results, options.name)
+    update_tables(options.results)
     written = [row for row in rows.metric_rows([run]) if row["score_id"] == summary["score_id"]]
     _print(options, written, IMPORT_COLUMNS, shown=[r for r in written if "/" not in r["category"]])
     for note in given.notes:
@@ -214,6 +216,7 @@ def predict(options: argparse.Namespace) -> int:
     code, message = processes.call(child.run_together, cells)
     if message:
         print(message, file=sys.stderr)
+    update_tables(options.results)
     asked = {cell.train_id for cell in cells}
     found = rows.metric_rows(run for run in runs if run.path.name in asked)
     _print(options, found, METRIC_COLUMNS, shown=[r for r in found if "/" not in r["category"]])

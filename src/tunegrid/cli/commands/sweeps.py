@@ -15,6 +15,7 @@ from tunegrid.cli.output import said
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.project import project_directory
 from tunegrid.reports import rows
+from tunegrid.reports.index import Index
 
 if TYPE_CHECKING:
     from tunegrid.store.inputs.listing import Listed
@@ -79,8 +80,9 @@ def status(options: argparse.Namespace) -> int:
 def _all_runs(options: argparse.Namespace) -> int:
     from tunegrid.cli import output
 
-    runs, damaged = rows.readable(output.all_runs(options.results))
-    per_run = rows.run_rows(runs)
+    memory = Index(options.results)
+    runs, damaged = rows.readable(output.all_runs(options.results), memory)
+    per_run = rows.run_rows(runs, memory=memory)
     if options.json:
         _print_json(per_run)
     else:

@@ -11,16 +11,19 @@ import sys
 from tunegrid.cells.state import FINISHED
 from tunegrid.cli import output
 from tunegrid.cli.output import all_runs, print_json, print_table
-from tunegrid.reports import rows
+from tunegrid.reports import tables as written
+
+SHOWN = 200
+"""Rows of the terminal without --all."""
 
 
 def tables(options: argparse.Namespace) -> int:
     """Write metrics.csv and runs.csv under results/tables and print the measurements."""
-    runs, damaged = rows.readable(all_runs(options.results))
-    metrics, per_run = rows.metric_rows(runs), rows.run_rows(runs)
+    # For its message where there is no run at all.
+    all_runs(options.results)
+    found = written.write(options.results)
+    metrics, per_run = found.metrics, found.runs
     directory = options.results / "tables"
-    rows.write_csv(metrics, rows.METRIC_COLUMNS, directory / "metrics.csv")
-    rows.write_csv(per_run, rows.RUN_COLUMNS, directory / "runs.csv")
     if options.json:
         print_json(metrics)
     else:
@@ -44,9 +47,13 @@ def tables(options: argparse.Namespace) -> int:
             )
             if len({row[name] for row in averages}) > 1
         ]
-        print_table(
-            averages, (*telling, "benchmark", "value", "standard_error", "items", "suspect")
-        )
+        shown = averages if options.all else averages[:SHOWN]
+        print_table(shown, (*telling, "benchmark", "value", "standard_error", "items", "suspect"))
+        if len(shown) < len(averages):
+            print(
+                f"{len(averages) - len(shown):,} further rows are in {directory / 'metrics.csv'}; "
+                "--all prints them, too"
+            )
     finished = [status.value for status in FINISHED]
     unfinished = sum(row["status"] not in finished for row in per_run)
     print(
@@ -54,4 +61,4 @@ def tables(options: argparse.Namespace) -> int:
         f"{directory / 'metrics.csv'}\n{directory / 'runs.csv'}",
         file=sys.stderr,
     )
-    return output.said(damaged)
+    return output.said(found.left_out)

@@ -67,5 +67,9 @@ def cached_config(repository: str, revision: str | None) -> Path | None:
     """Return where the cache has a base's config.json, or None; asks no server."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(repository, "config.json", revision=revision)
+    try:
+        found = try_to_load_from_cache(repository, "config.json", revision=revision)
+    except ValueError:
+        # A directory's path is no repository.
+        return None
     return Path(found) if isinstance(found, str) else None
