@@ -34,6 +34,7 @@ def test_names_in_sweeps_are_as_they_were(sweep: str) -> None:
     assert ids.of_sweep(sweep) == GOLDEN["sweeps"][sweep]
 
 
+@pytest.mark.slow
 def test_names_of_group_files_are_as_they_were() -> None:
     found = ids.of_group_files()
     assert {words: found.get(words) for words in GOLDEN["conf"]} == GOLDEN["conf"]

@@ -40,6 +40,7 @@ def test_losses_are_those_of_one_process(kind, layout, count, tmp_path):
         assert all(
             numpy.array_equal(one["weights"][name], leader["weights"][name]) for one in others
         )
+    assert others
     assert all(one["records"] == [] for one in others)
 
 

@@ -84,6 +84,7 @@ def broken(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
         done = commands.sweep(name)
         assert done.returncode == 0, done.stderr
     said = commands.states()
+    assert said
     assert all(code == 0 and state in FINISHED for code, state in said.values()), said
     run = only_run(commands.results)
     (answers,) = (run.path / run_files.PREDICTIONS).glob("mmcu-*.jsonl")
@@ -140,6 +141,7 @@ def test_mended_it_is_done_everywhere(broken: Project) -> None:
     assert done.returncode == 0, done.stderr
     assert not run.has(run_files.FAILED)
     said = broken.states()
+    assert said
     assert all(code == 0 and state in FINISHED for code, state in said.values()), said
     alone = broken.run()
     assert alone.returncode == 0

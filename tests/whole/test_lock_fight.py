@@ -131,6 +131,7 @@ class Fight:
             numbers.setdefault(record["token"], []).append(record["number"])
         changes = 1 + sum(a["token"] != b["token"] for a, b in pairwise(records))
         assert changes == len(numbers), "a writer appended after a later one had"
+        assert numbers
         assert all(found == list(range(len(found))) for found in numbers.values())
         appended = {token: order for order, token in enumerate(numbers)}
 

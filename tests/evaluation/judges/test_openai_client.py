@@ -59,6 +59,7 @@ def test_a_refused_key_stops_at_once_and_is_never_shown(
         assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
     assert rated.is_incomplete
     assert sum(rated.problems.values()) == 20
+    assert rated.problems
     assert all("HTTP 401" in reason for reason in rated.problems)
     assert_nowhere(KEY, run.path, capsys, repr(rated))
 

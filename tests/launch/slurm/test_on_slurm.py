@@ -100,6 +100,7 @@ def test_a_sweep_larger_than_an_array_is_split_and_done(tmp_path: Path) -> None:
     # MaxArraySize is 4 on this cluster.
     assert [sum(job.startswith(f"{a}_") for job in jobs) for a in arrays(jobs)] == [4, 2]
     assert [record.read_outcome(of.directory, i) for i in range(6)] == [("done", "")] * 6
+    assert jobs
     assert all(state_of(job) == "COMPLETED" for job in jobs)
 
 

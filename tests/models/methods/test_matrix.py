@@ -153,6 +153,7 @@ def _survives_a_kill(cell, model, tmp_path: Path) -> None:
     assert resumed == [1]
     found, expected = (tiny_methods.trainable(one) for one in (method.model, model))
     assert found.keys() == expected.keys()
+    assert expected
     assert all(torch.equal(found[key], expected[key]) for key in expected)
     export(method.model, tmp_path / "continued")
     files = sorted(path.name for path in (tmp_path / "adapter").iterdir())
