@@ -5,8 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import sys
+
+import pytest
 from tunegrid.cells import libraries
 from tunegrid.config.schema import CellConfig, RuntimeConfig
 assert not {{"torch", "transformers"}} & set(sys.modules)
@@ -32,6 +36,7 @@ def test_threads_are_those_that_are_given_and_nothing_is_said() -> None:
     assert "nobody could act" not in done.stderr
 
 
+@pytest.mark.slow
 def test_without_a_number_threads_stay_as_they_are() -> None:
     done = ran(None)
     assert done.stdout == "2 False\n", done.stderr

@@ -62,13 +62,13 @@ def of_group_files() -> dict[str, Names]:
     """Return the names of the default cell with each file of each group chosen in turn."""
     ConfigStore.instance().store(name="schema", node=CellConfig)
     found = {}
-    for file in sorted((PROJECT / "conf").glob("*/*.yaml")):
-        word = f"{file.parent.name}={file.stem}"
-        words = [word, *FURTHER.get(word, [])]
-        with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+        for file in sorted((PROJECT / "conf").glob("*/*.yaml")):
+            word = f"{file.parent.name}={file.stem}"
+            words = [word, *FURTHER.get(word, [])]
             config = typed.typed(compose("config", overrides=words))
-        cell = check.drafted(config, PROJECT, PROJECT).cell
-        found[" ".join(words)] = {cell.train_id: sorted(_asked(cell))}
+            cell = check.drafted(config, PROJECT, PROJECT).cell
+            found[" ".join(words)] = {cell.train_id: sorted(_asked(cell))}
     return found
 
 

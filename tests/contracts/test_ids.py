@@ -19,11 +19,22 @@ def test_the_golden_file_holds_every_sweep_and_group_file() -> None:
     assert len(set(names)) > 350
 
 
-@pytest.mark.parametrize("sweep", GOLDEN["sweeps"])
+QUICK = {"base_models", "mini_peft_methods", "mini_value_alignment", "precision"}
+"""The others take half a minute together; `test_sweeps.py` composes all of them too."""
+
+
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in GOLDEN["sweeps"]
+    ],
+)
 def test_names_in_sweeps_are_as_they_were(sweep: str) -> None:
     assert ids.of_sweep(sweep) == GOLDEN["sweeps"][sweep]
 
 
+@pytest.mark.slow
 def test_names_of_group_files_are_as_they_were() -> None:
     found = ids.of_group_files()
     assert {words: found.get(words) for words in GOLDEN["conf"]} == GOLDEN["conf"]

@@ -68,6 +68,10 @@ def test_the_prompts_byte_for_byte(
     assert prompts.answer_text(prompt, " 答案\n") == "  答案\n"
 
 
+def test_the_prompts_are_here() -> None:
+    assert {"english", "chinese"} <= {path.stem for path in CONF.glob("*.yaml")}
+
+
 @pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_prompt_of_the_project_can_be_used(path: Path) -> None:
     prompt = load(path.stem)

@@ -19,8 +19,8 @@ FAST: dict[str, Any] = {
     "model": "tiny",
     "first_wait_seconds": 0.01,
     "longest_wait_seconds": 0.05,
-    "tries": 3,
-    "timeout_seconds": 0.5,
+    "tries": 2,
+    "timeout_seconds": 2.0,
 }
 
 

@@ -58,7 +58,7 @@ def run_path(of: Launch, index: int) -> Path:
     return of.results / "runs" / of.entries[index].train_id
 
 
-def wait_until(holds: Callable[[], Any], seconds: float = 90) -> Any:
+def wait_until(holds: Callable[[], Any], seconds: float = 500) -> Any:
     """Return what `holds` returns once it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -151,6 +151,7 @@ class Interrupting:
         os.rename(*paths)
 
 
+@pytest.mark.slow
 def test_it_may_be_interrupted_at_every_rename_and_goes_on(
     results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -75,6 +76,19 @@ def states(outcomes: list[Outcome]) -> list[str]:
     return [outcome.state for outcome in outcomes]
 
 
+def once(holds: Callable[[], bool], act: Callable[[], None]) -> threading.Thread:
+    """Act as soon as something holds, beside the test; however busy the machine is."""
+
+    def wait() -> None:
+        while not holds():
+            time.sleep(0.02)
+        act()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
 def test_each_end_is_told_and_stops_no_other(cells: Callable[..., list[Cell]]) -> None:
     asked = cells("raises-1", "good-1", "exits-1", "killed-1", "good-2")
     outcomes = run_cells(asked, parallel=2)
@@ -111,11 +125,10 @@ def test_finished_cells_are_not_run_again(cells: Callable[..., list[Cell]]) -> N
 
 
 def test_a_wish_from_elsewhere_stops_them(cells: Callable[..., list[Cell]]) -> None:
-    import threading
-
     control = Control()
-    threading.Timer(2.0, control.stop).start()
-    outcomes = run_cells(cells("waits-1", "good-1"), control=control)
+    asked = cells("waits-1", "good-1")
+    once(lambda: RunDirectory(asked[0].directory).has(run_files.ATTEMPTS), control.stop)
+    outcomes = run_cells(asked, control=control)
     assert states(outcomes) == ["interrupted", "not started"]
     assert exit_code(outcomes) == 130
 
@@ -124,8 +137,6 @@ def test_another_launchs_cell_is_waited_for(
     cells: Callable[..., list[Cell]], tmp_path: Path
 ) -> None:
     """Somebody else holds the first cell, then finishes it: it is not run here."""
-    import threading
-
     first, second = cells("good-1", "good-2")
     run = RunDirectory(first.directory)
     run.create()
@@ -138,7 +149,7 @@ def test_another_launchs_cell_is_waited_for(
         run.write(run_files.RESULTS, {"scores": []})
         other.__exit__(None, None, None)
 
-    threading.Timer(2.5, finish).start()
+    once(lambda: RunDirectory(second.directory).has(run_files.RESULTS), finish)
     assert states(run_cells([first, second])) == ["done", "done"]
     assert not run.has(run_files.ATTEMPTS)
     assert RunDirectory(second.directory).has(run_files.ATTEMPTS)
@@ -182,9 +193,7 @@ def test_a_cell_that_lost_its_lock_has_not_failed(
 def test_what_failed_elsewhere_meanwhile_is_not_tried_again(
     cells: Callable[..., list[Cell]],
 ) -> None:
-    import threading
-
-    [first] = cells("good-1")
+    first, second = cells("good-1", "good-2")
     run = RunDirectory(first.directory)
     run.create()
     other = Lock(run.path / run_files.LOCK)
@@ -194,8 +203,9 @@ def test_what_failed_elsewhere_meanwhile_is_not_tried_again(
         run.write(run_files.FAILED, {"stage": "train", "error": "it broke there"})
         other.__exit__(None, None, None)
 
-    threading.Timer(1.5, fail).start()
-    [outcome] = run_cells([first])
+    # By then the first cell has been looked at.
+    once(lambda: RunDirectory(second.directory).has(run_files.RESULTS), fail)
+    [outcome, _] = run_cells([first, second])
     assert outcome == Outcome("good-1", "failed", "training failed: it broke there")
     # A later launch does try again.
     assert states(run_cells([first])) == ["done"]

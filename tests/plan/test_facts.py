@@ -31,6 +31,7 @@ def test_each_fact_is_found_out_once_elsewhere_and_kept(tmp_path: Path) -> None:
     four = Job("square", [4], squared, (4,))
     found = facts([three, again, four], tmp_path)
     assert {fact["square"] for fact in found.values()} == {9, 16}
+    assert found
     assert all(fact["process"] != os.getpid() for fact in found.values())
     assert facts([again], tmp_path) == {three.name: found[three.name]}
     assert len(list((tmp_path / jobs.DIRECTORY).iterdir())) == 2

@@ -94,6 +94,7 @@ def test_statuses_follow_from_the_run_directory(planned: Of) -> None:
         found = plan(list(items.values()))
     by_name = dict(zip(items, found.rows, strict=True))
     assert {row.progress.status for row in found.rows} == set(Status)
+    assert by_name
     assert all(row.progress.status is status for status, row in by_name.items())
     assert by_name[Status.failed].progress.reason == "training failed: StageError: diverged"
     assert by_name[Status.to_evaluate].training is None

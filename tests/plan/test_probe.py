@@ -21,7 +21,7 @@ def probed(project: Path, results: Path, *words: str) -> subprocess.CompletedPro
     return subprocess.run(
         [sys.executable, str(project / "run.py"), "stage=probe", "runtime.progress=false",
          "runtime.threads=1", "runtime.device=cpu", f"runtime.results={results}", *words],
-        capture_output=True, text=True, cwd=project, timeout=300,
+        capture_output=True, text=True, cwd=project, timeout=500,
     )  # fmt: skip
 
 

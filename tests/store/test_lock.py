@@ -61,7 +61,7 @@ def test_the_heartbeat_touches_the_lock(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
     with Lock(path, heartbeat_seconds=0.05):
         os.utime(path, (0, 0))
-        deadline = time.time() + 10
+        deadline = time.time() + 300
         while path.stat().st_mtime < 1 and time.time() < deadline:
             time.sleep(0.02)
         assert path.stat().st_mtime > 1
@@ -159,7 +159,7 @@ def test_a_heartbeat_notices_that_the_lock_is_lost(tmp_path: Path) -> None:
     with Lock(path, heartbeat_seconds=0.05) as held:
         of_a_container(path, seconds_ago=60)
         beat = path.stat().st_mtime
-        deadline = time.time() + 10
+        deadline = time.time() + 300
         while not held.is_lost and time.time() < deadline:
             time.sleep(0.02)
         assert held.is_lost

@@ -21,8 +21,8 @@ def curve(said: dict, name: str = "loss") -> list[float]:
 @pytest.mark.parametrize(
     ("kind", "layout", "count"),
     [
-        ("llama", Layout.padded, 2),
-        ("llama", Layout.sorted, 3),
+        pytest.param("llama", Layout.padded, 2, marks=pytest.mark.slow),
+        pytest.param("llama", Layout.sorted, 3, marks=pytest.mark.slow),
         ("llama", Layout.flattened, 2),
         ("bloom", Layout.sorted, 2),
     ],
@@ -40,10 +40,18 @@ def test_losses_are_those_of_one_process(kind, layout, count, tmp_path):
         assert all(
             numpy.array_equal(one["weights"][name], leader["weights"][name]) for one in others
         )
+    assert others
     assert all(one["records"] == [] for one in others)
 
 
-@pytest.mark.parametrize(("first", "second"), [(2, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(2, 1, marks=pytest.mark.slow),
+        (1, 2),
+        pytest.param(2, 3, marks=pytest.mark.slow),
+    ],
+)
 def test_a_checkpoint_continues_with_another_number_of_processes(first, second, tmp_path):
     [alone] = run(Task(tmp_path / "alone"), 1)
     task = Task(tmp_path / "moved")
@@ -56,6 +64,7 @@ def test_a_checkpoint_continues_with_another_number_of_processes(first, second, 
     )
 
 
+@pytest.mark.slow
 def test_stopped_and_continued_ends_with_the_same_bytes_also_with_dropout(tmp_path):
     straight = run(Task(tmp_path / "straight", dropout=0.3), 2)[0]
     task = Task(tmp_path / "stopped", dropout=0.3)

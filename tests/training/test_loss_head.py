@@ -33,6 +33,7 @@ def pass_over(method, kind: str, layout: Layout, budget: int) -> tuple[float, to
 
 def gradients(model) -> torch.Tensor:
     found = [p.grad for p in model.parameters() if p.requires_grad]
+    assert found
     assert all(gradient is not None for gradient in found)
     return torch.cat([gradient.flatten() for gradient in found])
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from doubles import tiny_bases
 from tunegrid.config.project import project_directory
 from tunegrid.training.checkpoints import Checkpoints
@@ -43,6 +45,7 @@ def end(process: subprocess.Popen[str], *, killed: bool) -> str:
     return output
 
 
+@pytest.mark.slow
 def test_killed_twice_and_continued_ends_with_the_same_bytes(tmp_path):
     tiny_bases.save("llama", tmp_path)
     undisturbed = start(tmp_path, "undisturbed", 0, "never")

@@ -19,6 +19,7 @@ def curve(said: dict, name: str = "loss") -> list[float]:
     return [record[name] for record in said["records"] if name in record]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "kind"), [("full", "llama"), ("lora", "bloom")])
 def test_losses_and_checkpoints_are_those_of_one_process(method, kind, tmp_path):
     [alone] = run(Task(tmp_path / "alone", kind, method=method), 1)

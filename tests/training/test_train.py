@@ -94,6 +94,7 @@ def test_the_report_adds_up(tmp_path):
     assert [record["step"] for record in session.records] == [1, 2, 3, 4, 5, 6]
     assert session.records[2]["epoch"] == pytest.approx(1.0)
     assert session.records[0]["learning_rate"] == 0
+    assert session.records
     assert all(record["gradient_norm"] > 0 for record in session.records)
     assert sum(record["tokens"] for record in session.records) == report.tokens
 

@@ -113,4 +113,5 @@ def test_a_validation_leaves_the_mode_and_the_gradients_alone(training):
     assert torch.equal(torch.get_rng_state(), state)
     assert model.training is training
     after = [p.grad for p in model.parameters() if p.requires_grad]
+    assert before
     assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))

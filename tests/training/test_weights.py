@@ -31,6 +31,7 @@ def test_trainable_weights_come_back_exactly_and_the_base_is_not_repeated(tmp_pa
     for name, weight in tiny_methods.trainable(fresh).items():
         assert torch.equal(weight, expected[name]), name
     after = dict(fresh.named_parameters())
+    assert before
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
 
 

@@ -43,6 +43,7 @@ def test_shapes_fit_four_bit_layers(architecture: str) -> None:
     assert model.config.hidden_size % 64 == 0
     linears = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
     assert len(linears) > 10
+    assert linears
     assert all(m.out_features % 32 == 0 and m.in_features % 64 == 0 for m in linears)
 
 
@@ -83,10 +84,12 @@ def test_batches_hold_every_document_once_in_a_row_of_its_own() -> None:
     documents = [[number] * (3 + number % 7) for number in range(10, 60)]
     batches = make_batches(documents, tokens=64, seed=0)
     assert len(batches) > 3
+    assert batches
     assert all(batch.numel() <= 64 for batch in batches)
     rows = [row for batch in batches for row in batch.tolist()]
     found = [row[: row.index(2)] for row in rows]
     assert sorted(found) == sorted(documents)
+    assert rows
     assert all(set(row[row.index(2) + 1 :]) <= {3} for row in rows)
 
 

@@ -45,6 +45,7 @@ def test_judge_prompts(assets: Path) -> None:
     changed = (CLASSES - {"open qa", "closed\u00a0qa"}) | {"open QA", "closed\u00a0QA"}
     assert len(names) == 11
     assert set(names) == changed | {"translation"}
+    assert prompts
     assert all("满分为1分" in prompt["prompt"] for prompt in prompts)
 
 

@@ -120,14 +120,14 @@ def files(run: RunDirectory) -> list[str]:
 
 
 def wait_for_step(results: Path, step: int) -> RunDirectory:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 1000
     while time.monotonic() < deadline:
         for path in results.glob(f"runs/*/{run_files.CURVE}"):
             run = RunDirectory(path.parent)
             if len(run.read_lines(run_files.CURVE)) >= step:
                 return run
         time.sleep(0.02)
-    raise AssertionError(f"step {step} was not reached in two minutes")
+    raise AssertionError(f"step {step} was not reached in a quarter of an hour")
 
 
 def others(run: RunDirectory) -> list[psutil.Process]:
@@ -141,16 +141,17 @@ def alone(project: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirecto
     """The cell trained by one process."""
     results = tmp_path_factory.mktemp("alone") / "results"
     process = start(project, results)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=1000)
     assert process.returncode == 0, errors
     return only_run(results)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_torchrun_trains_the_same_cell_with_one_set_of_files(project, alone, tmp_path):
     results = tmp_path / "results"
     process = start(project, results, "runtime.gpus_per_cell=2", by=TOGETHER)
-    output, errors = process.communicate(timeout=300)
+    output, errors = process.communicate(timeout=1000)
     assert process.returncode == 0, errors
     run = only_run(results)
     assert run.path.name == alone.path.name
@@ -161,18 +162,19 @@ def test_torchrun_trains_the_same_cell_with_one_set_of_files(project, alone, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_stopped_on_two_processes_it_goes_on_with_one(project, alone, tmp_path):
     results = tmp_path / "results"
     process = start(project, results, "runtime.gpus_per_cell=2")
     run = wait_for_step(results, 3)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=1000)
     assert process.returncode == 130, errors
     reached = len(losses(run))
     assert reached < 12
     assert not run.has(run_files.LOCK)
     process = start(project, results)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=1000)
     assert process.returncode == 0, errors
     assert run.read(run_files.TRAINED)["resumed_from"] == reached
     assert losses(run) == pytest.approx(losses(alone), abs=1e-5)
@@ -180,6 +182,7 @@ def test_stopped_on_two_processes_it_goes_on_with_one(project, alone, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_process_that_dies_ends_the_others_and_the_cell_says_which(project, tmp_path):
     results = tmp_path / "results"
     process = start(project, results, "runtime.gpus_per_cell=2", "train.max_steps=5000")
@@ -187,9 +190,9 @@ def test_a_process_that_dies_ends_the_others_and_the_cell_says_which(project, tm
     everyone = psutil.Process(process.pid).children(recursive=True)
     (other,) = others(run)
     os.kill(other.pid, signal.SIGKILL)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=1000)
     assert process.returncode == 1
     assert "process 1 of the 2 that train the cell was ended by SIGKILL" in errors
     assert "process 1 of the 2" in run.read(run_files.FAILED)["error"]
     assert not run.has(run_files.LOCK)
-    assert psutil.wait_procs(everyone, timeout=10)[1] == []
+    assert psutil.wait_procs(everyone, timeout=300)[1] == []

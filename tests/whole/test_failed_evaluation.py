@@ -13,7 +13,7 @@ import pytest
 from doubles.whole_cells import only_run
 from tunegrid.store import run_files
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 SETTINGS = (
     "train.max_steps=4", "train.examples_per_step=4", "train.checkpoints_per_epoch=0",
@@ -72,7 +72,7 @@ class Project:
 
     def _ended(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, capture_output=True, text=True, cwd=self.project, timeout=300
+            command, capture_output=True, text=True, cwd=self.project, timeout=1000
         )
 
 
@@ -84,6 +84,7 @@ def broken(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
         done = commands.sweep(name)
         assert done.returncode == 0, done.stderr
     said = commands.states()
+    assert said
     assert all(code == 0 and state in FINISHED for code, state in said.values()), said
     run = only_run(commands.results)
     (answers,) = (run.path / run_files.PREDICTIONS).glob("mmcu-*.jsonl")
@@ -140,6 +141,7 @@ def test_mended_it_is_done_everywhere(broken: Project) -> None:
     assert done.returncode == 0, done.stderr
     assert not run.has(run_files.FAILED)
     said = broken.states()
+    assert said
     assert all(code == 0 and state in FINISHED for code, state in said.values()), said
     alone = broken.run()
     assert alone.returncode == 0

@@ -11,7 +11,7 @@ import pytest
 
 def start(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(project / "run.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=project, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, cwd=project, timeout=500)
 
 
 def test_nothing_starts_when_one_cell_cannot_be_run(project: Path, tmp_path: Path) -> None:
@@ -60,6 +60,7 @@ def test_a_sweep_files_words_are_checked_like_the_command_lines(
     assert "peft.options.r is 0" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_file_with_exclusions_can_be_narrowed_and_widened(project: Path, tmp_path: Path) -> None:
     head = "defaults:\n  - config\n  - override hydra/sweeper: grid\n  - _self_\nhydra:\n"
     head += "  mode: MULTIRUN\n  sweeper:\n    grids:\n"
@@ -82,7 +83,9 @@ def test_a_grid_of_a_typing_error_is_refused_at_once(project: Path, tmp_path: Pa
     assert "the sweep has 20,000 cells, more than runtime.max_cells=2000" in done.stderr
 
 
-@pytest.mark.parametrize("word", ["++stage=plan", "stage='plan'"])
+@pytest.mark.parametrize(
+    "word", ["++stage=plan", pytest.param("stage='plan'", marks=pytest.mark.slow)]
+)
 def test_a_plan_never_runs_however_it_is_written(project: Path, tmp_path: Path, word: str) -> None:
     done = start(project, "-m", word, "seed=0,1", f"runtime.results={tmp_path}")
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ import pytest
 
 from tunegrid.store import run_files
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 SETTINGS = (
     "train.max_steps=4", "train.examples_per_step=4", "eval.limit=4",
@@ -27,7 +27,7 @@ def sweep(project: Path, results: Path, *words: str) -> subprocess.CompletedProc
             sys.executable, str(project / "run.py"), "-m", *SETTINGS, *words,
             f"runtime.results={results}",
         ],
-        capture_output=True, text=True, cwd=project, timeout=300,
+        capture_output=True, text=True, cwd=project, timeout=1000,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done

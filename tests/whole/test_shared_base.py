@@ -20,7 +20,7 @@ from tunegrid.models.methods import library
 from tunegrid.store import json_files, run_files
 from tunegrid.store.run_directory import RunDirectory
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 TRAINING = [
     "train.max_steps=3", "train.examples_per_step=4", "runtime.threads=1",

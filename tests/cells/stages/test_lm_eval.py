@@ -36,6 +36,7 @@ def test_the_harness_numbers_become_rows_with_their_units() -> None:
     assert len(found) == 4
 
 
+@pytest.mark.slow
 def test_an_unknown_task_is_named(project: Path) -> None:
     with pytest.raises(ConfigError, match="no task mini_nothing"):
         harness.run(

@@ -42,11 +42,22 @@ def words_of(project: Path, sweep: str, folder: Path, *arguments: str) -> list[W
         return expanded(sweep_of(master), list(arguments), loader, [folder], project / "conf")
 
 
-@pytest.mark.parametrize("sweep", SWEEPS)
+QUICK = {"chain_of_thought", "mini_instruction_data", "mini_study", "precision"}
+
+
+def test_the_quick_sweeps_are_here() -> None:
+    assert set(SWEEPS) >= QUICK
+    assert len(SWEEPS) >= 22
+
+
+@pytest.mark.parametrize(
+    "sweep", [pytest.param(s, marks=() if s in QUICK else pytest.mark.slow) for s in SWEEPS]
+)
 def test_parts_give_the_whole(project: Path, sweep: str) -> None:
     folder = project / "sweeps"
-    words = words_of(project, sweep, folder, "train.max_length_tokens=200")
     with opened(project, sweep, folder) as (loader, master):
+        arguments = ["train.max_length_tokens=200"]
+        words = expanded(sweep_of(master), arguments, loader, [folder], project / "conf")
         composer = Composer(loader, master)
         for one in {words[0], words[len(words) // 2], words[-1]}:
             assembled = composer.compose(one.fixed, one.varied)

@@ -65,7 +65,7 @@ def steps(of: Launch, index: int) -> int:
 
 
 def slurm(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=500).stdout
 
 
 def state_of(job: str) -> str:
@@ -83,7 +83,7 @@ def run_py(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(PROJECT / "run.py"), "-m", "eval=none", "train.max_steps=10"]
     command += ["runtime.device=cpu", "runtime.progress=false", "hydra/launcher=slurm"]
     command += ["hydra.launcher.timeout_min=5", "hydra.launcher.cpus_per_task=1", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=500)
 
 
 def adapter_sha(run: Path) -> str:
@@ -100,6 +100,7 @@ def test_a_sweep_larger_than_an_array_is_split_and_done(tmp_path: Path) -> None:
     # MaxArraySize is 4 on this cluster.
     assert [sum(job.startswith(f"{a}_") for job in jobs) for a in arrays(jobs)] == [4, 2]
     assert [record.read_outcome(of.directory, i) for i in range(6)] == [("done", "")] * 6
+    assert jobs
     assert all(state_of(job) == "COMPLETED" for job in jobs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_without_a_terminal_only_changes_are_printed(
 
     def finish(results: Path) -> None:
         for name in ("cell-1", "cell-2", "cell-3", "cell-4"):
-            shutil.rmtree(runs / name)
+            shutil.rmtree(runs / name, ignore_errors=True)
             Run(results, name).trained().scored(BELLE)
 
     monkeypatch.setattr(table.time, "sleep", lambda seconds: next(looks)())

@@ -33,6 +33,7 @@ def edit(path: Path, **changes) -> None:
 def test_a_base_comes_back_as_it_was_saved(kind, source):
     model, tokenizer = load(settings(kind), PLAIN, root=source, device=Device.cpu)
     expected = tiny_bases.base(kind).state_dict()
+    assert expected
     assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
     assert model.config.use_cache is False
     assert not model.training
@@ -53,6 +54,7 @@ def test_pickled_weights_of_older_bases_are_read(root):
     (root / "llama" / "model.safetensors").unlink()
     model, _ = load(settings("llama"), PLAIN, root=root, device=Device.cpu)
     expected = tiny_bases.base("llama").state_dict()
+    assert expected
     assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
 
 

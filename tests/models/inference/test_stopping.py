@@ -80,6 +80,7 @@ def test_half_a_character_settles_nothing() -> None:
     tokenizer = tiny_bases.tokenizer("llama")
     whole = tokenizer("A、C", add_special_tokens=False)["input_ids"]
     texts = [settled_text(tokenizer, whole[:end]) for end in range(len(whole) + 1)]
+    assert texts[:-1]
     assert all(text in ("", "A") for text in texts[:-1]), texts
     for end in range(len(whole)):
         assert not mmcu.is_decided(settled_text(tokenizer, whole[:end]))

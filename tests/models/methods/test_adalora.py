@@ -168,6 +168,7 @@ def test_a_continued_run_prunes_like_one_that_was_not_stopped(stopped_at, tmp_pa
     states = [one.state.save() for one in (straight, continued) if one.state is not None]
     assert states[0].keys() == states[1].keys()
     assert any(name.startswith("ranks/") for name in states[0])
+    assert states[0]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 

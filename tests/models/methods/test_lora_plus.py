@@ -41,6 +41,7 @@ def test_a_ratio_of_one_is_lora(tmp_path):
         tiny_methods.trained(method, "llama", tmp_path / name)
         weights.append(tiny_methods.trainable(method.model))
     assert weights[0].keys() == weights[1].keys()
+    assert weights[0]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
