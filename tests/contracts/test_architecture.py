@@ -237,7 +237,6 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
         "beside its figure",
     ),
     "tunegrid/reports/paired.py": ("tests/reports/test_rows.py", "differences of rows"),
-    "tunegrid/reports/tables.py": ("tests/reports/test_index.py", "tables are written of an index"),
     "tunegrid/reports/terminal.py": ("tests/reports/test_rows.py", "rows in a terminal"),
     "tunegrid/store/run_files.py": ("tests/store/test_run_directory.py", "names, without code"),
     "tunegrid/training/process_group.py": (
