@@ -38,7 +38,7 @@ def predictions(cell: Cell) -> dict[str, list[dict[str, Any]]]:
     run = RunDirectory(cell.directory)
     return {
         one.name: run.read_lines(f"{run_files.PREDICTIONS}/{one.prediction_id}.jsonl")
-        for one in requests.asked_of(cell)
+        for one in requests.requests_of(cell)
     }
 
 
@@ -62,7 +62,7 @@ def test_one_training_is_answered_in_many_ways(project: Path, tmp_path: Path) ->
     run = RunDirectory(ways[""].directory)
     assert [line["what"] for line in run.read_lines(run_files.ATTEMPTS)].count("trained") == 1
     rows = metric_rows([run])
-    assert {row["answered_in"] for row in rows} == set(ways)
+    assert {row["inference_precision"] for row in rows} == set(ways)
 
     own = predictions(ways[""])
     merged = predictions(ways["merged"])
@@ -83,7 +83,7 @@ def test_as_trained_means_the_names_of_before(project: Path, tmp_path: Path) -> 
     other = made(project, tmp_path, "eval.precision=int8")
     held = inference_settings.held(other.config)
     assert (held.name, held.precision, held.dtype) == ("int8", Precision.int8, Dtype.float32)
-    first, second = requests.asked_of(plain), requests.asked_of(other)
+    first, second = requests.requests_of(plain), requests.requests_of(other)
     assert not {a.prediction_id for a in first} & {a.prediction_id for a in second}
 
 

@@ -19,7 +19,7 @@ from tunegrid.cells.failure import Failure
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import RunState, Status
 from tunegrid.config.choices import Retry, Stage
-from tunegrid.config.compose.sweep_file import Words
+from tunegrid.config.compose.sweep_file import CellOverrides
 from tunegrid.config.errors import DataError
 from tunegrid.config.schema import (
     BenchmarkConfig,
@@ -194,7 +194,7 @@ def hold_readers(cell: Cell, asked: str, found: RunState) -> None:
     assert shown.state in SHOWN[found.status]
     if found.status in state.BAD:
         assert shown.remark == found.reason
-    member = Member(Words((), (), "s"), cell, ("s",))
+    member = Member(CellOverrides((), (), "s"), cell, ("s",))
     parts = sweep.split([member], Retry.failed)
     assert (parts.done == (member,)) is found.is_done
     assert (parts.waiting == (member,)) is not found.is_done
@@ -428,12 +428,12 @@ def test_a_benchmark_that_cannot_be_read_is_not_done(
 ) -> None:
     """What lies in the run cannot be told to be what is asked; the others are told."""
 
-    def asked_about(cell: Cell, name: str) -> list[Any]:
+    def requests_about(cell: Cell, name: str) -> list[Any]:
         if name == "second":
             raise DataError("items.json, line 3 is no JSON\nmore")
         return [wanted.Wanted(name, FIRST)]
 
-    monkeypatch.setattr("tunegrid.cells.requests.asked_about", asked_about)
+    monkeypatch.setattr("tunegrid.cells.requests.requests_about", requests_about)
     one = BenchmarkConfig(function="f", path="x")
     cell = cell_of(tmp_path, True, "its own")
     benchmarks = EvalConfig(name="its own", benchmarks={"first": one, "second": one})
@@ -474,7 +474,9 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, name: str, text
         # These two are asked only where nobody says what the cell is.
         assert state.of_cell(cell).status is Status.unreadable
         assert progress(cell, None).status.value == "unreadable"
-        assert sweep.from_disk([Member(Words((), (), "s"), cell, ("s",))])[0].state == "failed"
+        assert (
+            sweep.from_disk([Member(CellOverrides((), (), "s"), cell, ("s",))])[0].state == "failed"
+        )
     watched = Watched("run", "run", directory, None, {})
     assert Looker().look(watched, now=0.0).state == "unreadable"
     # A table names it and keeps the others.

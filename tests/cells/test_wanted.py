@@ -26,12 +26,12 @@ from tunegrid.config.schema import (
 def cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cell:
     """A cell that is asked two benchmarks, of which one cannot be read, and a harness task."""
 
-    def asked_about(cell: Cell, name: str) -> list[Any]:
+    def requests_about(cell: Cell, name: str) -> list[Any]:
         if name == "broken":
             raise DataError("items.json is no JSON\nat all")
         return [wanted.Wanted(name, f"{name}-1"), wanted.Wanted(name, f"{name}-2")]
 
-    monkeypatch.setattr("tunegrid.cells.requests.asked_about", asked_about)
+    monkeypatch.setattr("tunegrid.cells.requests.requests_about", requests_about)
     monkeypatch.setattr("tunegrid.cells.stages.lm_eval.score_id", lambda cell: "lm_eval-1")
     one = BenchmarkConfig(function="f", path="x")
     config = CellConfig(

@@ -73,7 +73,7 @@ def of_group_files() -> dict[str, Names]:
 
 
 def _asked(cell: Cell) -> set[str]:
-    asked = requests.asked(cell)
+    asked = requests.evaluation_requests(cell)
     return {one.prediction_id for one in asked} | {one.score_id for one in asked}
 
 

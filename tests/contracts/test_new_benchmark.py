@@ -49,7 +49,7 @@ def test_one_yaml_and_one_file_make_a_benchmark(
     words = ["eval=capitals", f"runtime.results={tmp_path}"]
     with initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
         cell = from_composed(compose("config", overrides=words), project, project)
-    [asked] = requests.asked(cell)
+    [asked] = requests.evaluation_requests(cell)
     assert (asked.name, asked.benchmark.version, asked.max_new_tokens) == ("capitals", "7", 4)
     assert asked.prediction_id.startswith("capitals-")
     assert asked.score_id.startswith(f"{asked.prediction_id}-reference-")

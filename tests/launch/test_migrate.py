@@ -77,8 +77,8 @@ def test_old_runs_are_found_under_their_present_names(results: Path) -> None:
     ]
     for one in (lora, none):
         assert state.is_finished(one)
-        assert len(requests.asked(one)) == 4
-        for asked in requests.asked(one):
+        assert len(requests.evaluation_requests(one)) == 4
+        for asked in requests.evaluation_requests(one):
             run = RunDirectory(one.directory)
             assert run.has(f"{run_files.PREDICTIONS}/{asked.prediction_id}.jsonl")
             summary = run.read(f"{run_files.SCORES}/{asked.score_id}.json")
@@ -107,7 +107,9 @@ def test_the_record_of_the_launch_names_them_too(results: Path) -> None:
     launch = launches.latest(results, "config")
     assert [entry.train_id for entry in launch.entries] == [lora.train_id, none.train_id]
     for index, one in enumerate((lora, none)):
-        assert set(launch.entries[index].asked) == {a.score_id for a in requests.asked(one)}
+        assert set(launch.entries[index].asked) == {
+            a.score_id for a in requests.evaluation_requests(one)
+        }
         assert launches.frozen_cell(launch, index).train_id == one.train_id
 
 
@@ -178,7 +180,7 @@ def test_it_may_be_interrupted_at_every_rename_and_goes_on(
         assert state.is_finished(lora)
         [first, _] = launches.latest(again, "config").entries
         assert first.train_id == lora.train_id
-        assert set(first.asked) == {one.score_id for one in requests.asked(lora)}
+        assert set(first.asked) == {one.score_id for one in requests.evaluation_requests(lora)}
     assert ends_at > 8
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tunegrid.cells.identity import Cell
 from tunegrid.config.choices import Retry
-from tunegrid.config.compose.sweep_file import Words
+from tunegrid.config.compose.sweep_file import CellOverrides
 from tunegrid.config.errors import ConfigError, StoreError
 from tunegrid.config.schema import CellConfig, DataConfig, ModelConfig, PeftConfig, RuntimeConfig
 from tunegrid.launch import sweep
@@ -28,7 +28,9 @@ def member(results: Path, name: str, base: str = "base", **runtime: object) -> M
         data=DataConfig(name="none"),
         runtime=replace(RuntimeConfig(results=str(results)), **runtime),  # type: ignore[arg-type]
     )
-    return Member(Words((), (f"name={name}",), "mine"), Cell(config, name, {}, results), ("mine",))
+    return Member(
+        CellOverrides((), (f"name={name}",), "mine"), Cell(config, name, {}, results), ("mine",)
+    )
 
 
 def names(members: tuple[Member, ...]) -> list[str]:

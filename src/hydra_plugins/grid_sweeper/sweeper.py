@@ -19,7 +19,7 @@ from tunegrid.cli import run
 from tunegrid.cli.run import note_exit_code, project
 from tunegrid.config.choices import Retry, Stage
 from tunegrid.config.compose.composer import Composer
-from tunegrid.config.compose.sweep_file import Words, expanded
+from tunegrid.config.compose.sweep_file import CellOverrides, expanded
 from tunegrid.config.errors import ConfigError, StoreError
 from tunegrid.launch import migrate, processes
 from tunegrid.launch import sweep as order
@@ -165,7 +165,7 @@ class GridSweeper(Sweeper):
             )
         return results
 
-    def _plan(self, collector: Collector, words: list[Words]) -> None:
+    def _plan(self, collector: Collector, words: list[CellOverrides]) -> None:
         from tunegrid.cli.run import print_plan
         from tunegrid.plan.planning import plan
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from tunegrid.cells import failure
-from tunegrid.cells.requests import Asked
+from tunegrid.cells.requests import EvaluationRequest
 from tunegrid.config.errors import StageError, Stopped
 from tunegrid.models.memory_errors import is_out_of_memory
 from tunegrid.store import run_files
@@ -85,7 +85,9 @@ def noting_failure(
     failure.clear_stage(run_directory, name, benchmark)
 
 
-def answering(run_directory: RunDirectory, asked: Asked) -> AbstractContextManager[None]:
+def answering(
+    run_directory: RunDirectory, asked: EvaluationRequest
+) -> AbstractContextManager[None]:
     """Note how answers failed, which concerns every scoring of them."""
     return noting_failure(
         run_directory,
@@ -95,7 +97,7 @@ def answering(run_directory: RunDirectory, asked: Asked) -> AbstractContextManag
     )
 
 
-def scoring(run_directory: RunDirectory, asked: Asked) -> AbstractContextManager[None]:
+def scoring(run_directory: RunDirectory, asked: EvaluationRequest) -> AbstractContextManager[None]:
     """Note how a scoring failed."""
     return noting_failure(
         run_directory,

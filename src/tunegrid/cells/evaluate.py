@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from tunegrid.cells import attempts, failure, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.loaded_models import Models
-from tunegrid.cells.requests import Asked
+from tunegrid.cells.requests import EvaluationRequest
 from tunegrid.cells.stages import lm_eval, predict, score
 from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
@@ -19,13 +19,15 @@ from tunegrid.store.run_directory import RunDirectory
 ShouldStop = Callable[[], bool]
 
 
-def answer(cell: Cell, run: RunDirectory, one: Asked, models: Models, stop: ShouldStop) -> None:
+def answer(
+    cell: Cell, run: RunDirectory, one: EvaluationRequest, models: Models, stop: ShouldStop
+) -> None:
     """Write a cell's answers to one benchmark, unless they are there."""
     with attempts.answering(run, one):
         predict.predict(cell, run, one, models, stop)
 
 
-def rate(cell: Cell, run: RunDirectory, one: Asked, stop: ShouldStop) -> str | None:
+def rate(cell: Cell, run: RunDirectory, one: EvaluationRequest, stop: ShouldStop) -> str | None:
     """Write the scores of the answers to one benchmark; return why they are incomplete, or None."""
     with attempts.scoring(run, one):
         summary = score.score(cell, run, one, stop)
@@ -40,7 +42,9 @@ def harness(cell: Cell, run: RunDirectory, models: Models) -> list[str]:
         return [lm_eval.run(cell, run, models)]
 
 
-def conclude(cell: Cell, run: RunDirectory, asked: Sequence[Asked], further: Sequence[str]) -> None:
+def conclude(
+    cell: Cell, run: RunDirectory, asked: Sequence[EvaluationRequest], further: Sequence[str]
+) -> None:
     """Write results.json: everything that was asked for has its scores.
 
     Args:

@@ -20,7 +20,7 @@ from tunegrid.config.functions import find_function, hashed_name
 from tunegrid.config.names import name_problem
 from tunegrid.config.schema import CellConfig, JudgeConfig
 from tunegrid.evaluation.imported import answers
-from tunegrid.evaluation.imported.answers import Elsewhere
+from tunegrid.evaluation.imported.answers import ImportedAnswers
 from tunegrid.evaluation.imported.lm_eval_samples import harness_files
 from tunegrid.evaluation.judges.judge import Judge
 from tunegrid.store import run_files
@@ -30,7 +30,7 @@ FOLDERS = ("mmcu",)
 """Benchmarks whose published answers are folders of workbooks; see `answers`."""
 
 
-def read(benchmark: str, path: Path, items: Path | None, *, sets: bool) -> Elsewhere:
+def read(benchmark: str, path: Path, items: Path | None, *, sets: bool) -> ImportedAnswers:
     """Return the answers at a path, in whichever of the accepted forms they are.
 
     Args:
@@ -83,7 +83,7 @@ def run_directory(results: Path, name: str) -> RunDirectory:
 
 
 def write(
-    results: Path, name: str, benchmark: str, given: Elsewhere, judge: JudgeConfig | None
+    results: Path, name: str, benchmark: str, given: ImportedAnswers, judge: JudgeConfig | None
 ) -> dict[str, Any]:
     """Write the answers and their scores as a row; return the summary of the scoring.
 
@@ -133,7 +133,7 @@ def write(
     return summary
 
 
-def _names(benchmark: str, given: Elsewhere, judge: JudgeConfig | None) -> scoring.Names:
+def _names(benchmark: str, given: ImportedAnswers, judge: JudgeConfig | None) -> scoring.Names:
     prediction = f"{benchmark}-{identity.short_hash({'imported': given.sha256})}"
     rule = given.benchmark.score
     scored_by: Mapping[str, Any] = {
@@ -161,7 +161,7 @@ def _refuse_other(run: RunDirectory, benchmark: str, prediction: str) -> None:
 
 
 def _scored(
-    run: RunDirectory, names: scoring.Names, given: Elsewhere, judge: JudgeConfig | None
+    run: RunDirectory, names: scoring.Names, given: ImportedAnswers, judge: JudgeConfig | None
 ) -> dict[str, Any]:
     built: Judge | None = None
     described: dict[str, Any] = {}

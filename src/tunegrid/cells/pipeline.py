@@ -13,7 +13,7 @@ from tunegrid.cells import attempts, evaluate, failure, preflight, state, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.libraries import prepare_process
 from tunegrid.cells.loaded_models import Models
-from tunegrid.cells.requests import asked_of
+from tunegrid.cells.requests import requests_of
 from tunegrid.cells.stages.train import train_cell
 from tunegrid.config.choices import Stage
 from tunegrid.config.errors import (
@@ -55,7 +55,7 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     if config.stage in (Stage.plan, Stage.probe):
         raise ConfigError(f"a cell with stage={config.stage.value} is never run")
     prepare(config)
-    asked = asked_of(cell)
+    asked = requests_of(cell)
     if config.stage is Stage.check:
         return
     run_directory = RunDirectory(cell.directory)

@@ -152,8 +152,8 @@ def _with_names(
 
     asking = asked_this_way(new)
     try:
-        before = requests.asked(asked_this_way(old), format_1)
-        after = requests.asked(asking)
+        before = requests.evaluation_requests(asked_this_way(old), format_1)
+        after = requests.evaluation_requests(asking)
     except (TunegridError, OSError, ImportError):
         # Its items cannot be read here; what it gave is listed as left.
         return found

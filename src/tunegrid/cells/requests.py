@@ -40,7 +40,7 @@ _rendered_before: dict[tuple[int, str], tuple[Benchmark, tuple[str, ...]]] = {}
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluationRequest:
     """One benchmark as one cell is asked it, answered and scored one way."""
 
     name: str
@@ -59,7 +59,7 @@ class Asked:
     """All that names the judge and its parameters; empty for a benchmark's own rule."""
 
 
-def asked(cell: Cell, naming: Any = identity) -> list[Asked]:
+def evaluation_requests(cell: Cell, naming: Any = identity) -> list[EvaluationRequest]:
     """Return the benchmarks of a cell with everything that names their answers and scores.
 
     Args:
@@ -72,12 +72,12 @@ def asked(cell: Cell, naming: Any = identity) -> list[Asked]:
         DataError: a benchmark's file cannot be read.
     """
     return [
-        one for name in schema.benchmarks(cell.config) for one in asked_about(cell, name, naming)
+        one for name in schema.benchmarks(cell.config) for one in requests_about(cell, name, naming)
     ]
 
 
-def asked_about(cell: Cell, name: str, naming: Any = identity) -> list[Asked]:
-    """Return how a cell is asked one of its benchmarks; see `asked`."""
+def requests_about(cell: Cell, name: str, naming: Any = identity) -> list[EvaluationRequest]:
+    """Return how a cell is asked one of its benchmarks; see `evaluation_requests`."""
     settings = schema.benchmarks(cell.config)[name]
     benchmark = limited(_benchmark(settings), cell.config.eval.limit)
     found = []
@@ -117,11 +117,11 @@ def _asked(
     benchmark: Benchmark,
     protocol: str,
     naming: Any,
-) -> Asked:
+) -> EvaluationRequest:
     config = cell.config
     cache = Path(config.runtime.results) / "runs" / ".fingerprints.json"
     decoding = config.eval.decoding
-    one = Asked(
+    one = EvaluationRequest(
         name=name,
         benchmark=benchmark,
         settings=settings,
@@ -192,7 +192,9 @@ def judge_label(judge: JudgeConfig) -> str:
     return judge.name if model is None else f"{judge.name}:{Path(str(model)).name}"
 
 
-def prediction_name(config: CellConfig, train_id: str, asked: Asked, naming: Any = identity) -> str:
+def prediction_name(
+    config: CellConfig, train_id: str, asked: EvaluationRequest, naming: Any = identity
+) -> str:
     """Return the prediction id of a cell, this or another one, that is asked these questions."""
     items = asked.benchmark.items
     decoding = config.eval.decoding
@@ -259,6 +261,6 @@ def build_judge(config: CellConfig) -> Judge:
     return judge
 
 
-def asked_of(cell: Cell) -> list[Asked]:
+def requests_of(cell: Cell) -> list[EvaluationRequest]:
     """Return the benchmarks that a cell's stage asks for."""
-    return [] if cell.config.stage is Stage.train else requests.asked(cell)
+    return [] if cell.config.stage is Stage.train else requests.evaluation_requests(cell)

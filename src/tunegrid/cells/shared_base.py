@@ -88,7 +88,7 @@ def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> lis
     if not state.is_trained(cell):
         raise StageError("it is not trained; run it with `python run.py` first")
     run_directory.create()
-    asked = requests.asked_of(cell)
+    asked = requests.requests_of(cell)
     with run_directory.locked() as lock:
 
         def stop() -> bool:

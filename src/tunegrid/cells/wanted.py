@@ -42,7 +42,7 @@ def of_cell(cell: Cell) -> tuple[Wanted, ...]:
     found = []
     for name in schema.benchmarks(cell.config):
         try:
-            found += [Wanted(name, one.score_id) for one in requests.asked_about(cell, name)]
+            found += [Wanted(name, one.score_id) for one in requests.requests_about(cell, name)]
         except (TunegridError, OSError) as error:
             found.append(Wanted(name, "", _first_line(error)))
     if cell.config.eval.tasks:

@@ -245,7 +245,7 @@ class EvalConfig:
     task_folder: str | None = None
     """Task definitions of one's own; their relative data files are found beside them."""
     shots: Annotated[int, Ge(0), "for each task's own"] | None = None
-    """Worked examples in front of each item of `tasks`; None leaves it to each task."""
+    """Few-shot examples in front of each item of `tasks`; None leaves it to each task."""
 
 
 @dataclass

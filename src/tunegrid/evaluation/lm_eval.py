@@ -50,10 +50,10 @@ def run(
         tokenizer: the base's.
         tasks: names, of the harness or of definitions in `task_folder`.
         task_folder: own definitions, whose relative data files lie beside them.
-        shots: worked examples; None leaves it to each task.
+        shots: few-shot examples; None leaves it to each task.
         limit: items of each task; None for all.
         batch_size: rows.
-        seed: of the choice of worked examples and of sampling.
+        seed: of the choice of few-shot examples and of sampling.
 
     Raises:
         ConfigError: a task that the harness does not know.

@@ -140,7 +140,7 @@ def run_cells(
 
 
 def follow(cell: Cell) -> Outcome:
-    """Train along with the process that leads, which alone writes and says how the cell ended."""
+    """Train along with the main process, which alone writes and says how the cell ended."""
     if is_finished(cell):
         return Outcome(cell.train_id, DONE)
     code, message = processes.call(child.run_cell, cell)

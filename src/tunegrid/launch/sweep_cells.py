@@ -20,7 +20,7 @@ from tunegrid.config.choices import Stage
 from tunegrid.config.compose import typed
 from tunegrid.config.compose.composer import Composer
 from tunegrid.config.compose.messages import explained
-from tunegrid.config.compose.sweep_file import Sweep, Words, expanded
+from tunegrid.config.compose.sweep_file import CellOverrides, Sweep, expanded
 from tunegrid.config.errors import ConfigError, all_problems, by_problem
 from tunegrid.config.schema import CellConfig
 
@@ -31,7 +31,7 @@ PLAN_OF_ALL = "stage=plan holds for a whole sweep; give all its cells the same s
 class Member:
     """A cell of a sweep."""
 
-    words: Words
+    words: CellOverrides
     cell: Cell
     sweeps: tuple[str, ...]
     """The sweeps that name it."""
@@ -54,7 +54,7 @@ class Collector:
         self._project = project
         self._directory = working_directory
 
-    def runnable(self, words: Sequence[Words]) -> Members:
+    def runnable(self, words: Sequence[CellOverrides]) -> Members:
         """Return the checked cells.
 
         Raises:
@@ -81,7 +81,7 @@ class Collector:
             raise ConfigError(all_problems(heading, by_problem(problems)))
         return Members(tuple(found.values()), len(words))
 
-    def drafts(self, words: Sequence[Words]) -> list[tuple[Member, Draft]]:
+    def drafts(self, words: Sequence[CellOverrides]) -> list[tuple[Member, Draft]]:
         """Return the cells as far as they can be known without their inputs.
 
         Raises:
@@ -103,11 +103,11 @@ class Collector:
             raise ConfigError(all_problems(heading, by_problem(problems)))
         return [(member, drafts[name]) for name, member in found.items()]
 
-    def _typed(self, words: Words) -> CellConfig:
+    def _typed(self, words: CellOverrides) -> CellConfig:
         return typed.typed(self._composer.compose(words.fixed, words.varied))
 
 
-def _add(found: dict[str, Member], words: Words, cell: Cell) -> str:
+def _add(found: dict[str, Member], words: CellOverrides, cell: Cell) -> str:
     """Add a cell, or a further sweep to one that is there; return its name."""
     name = identity.asked_name(cell)
     if name not in found:

@@ -118,7 +118,7 @@ def _there(cell: Cell, state: RunState) -> tuple[set[Any], set[Any]]:
     """Return which benchmarks, by name and protocol, are answered and which are scored, too."""
     run = RunDirectory(cell.directory)
     try:
-        asked = requests.asked(cell)
+        asked = requests.evaluation_requests(cell)
     except (TunegridError, OSError):
         return set(), set()
     answered, unscored = set(), set()

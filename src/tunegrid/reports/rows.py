@@ -19,7 +19,7 @@ from tunegrid.store.run_directory import RunDirectory
 
 METRIC_COLUMNS = (
     "train_id", "base", "method", "data", "prompt", "quantization", "seed",
-    "answered_in", "benchmark", "version", "protocol", "category", "metric", "value",
+    "inference_precision", "benchmark", "version", "protocol", "category", "metric", "value",
     "standard_error", "items", "unscored", "judge", "incomplete", "suspect", "score_id", "kind",
 )  # fmt: skip
 
@@ -74,11 +74,14 @@ def metric_rows(runs: Iterable[RunDirectory], memory: Memory | None = None) -> l
                 rows.append(
                     _only(
                         METRIC_COLUMNS,
-                        {"protocol": "generation", "incomplete": False, "answered_in": ""}
+                        {"protocol": "generation", "incomplete": False}
                         | facts["labels"]
                         | summary
                         | measurement
-                        | {"suspect": doubts},
+                        | {
+                            "suspect": doubts,
+                            "inference_precision": summary.get("answered_in", ""),
+                        },
                     )
                 )
     return rows

@@ -17,12 +17,12 @@ AVERAGED = ("score", "accuracy")
 """The metrics of which a benchmark's average is shown."""
 
 
-Asked = Mapping[str, Mapping[str, Collection[str]]]
+ScoresByWay = Mapping[str, Mapping[str, Collection[str]]]
 """For each run, by the name of an evaluation, the names of its scores."""
 
 
 def rows(
-    runs: Iterable[RunDirectory], asked: Asked | None = None
+    runs: Iterable[RunDirectory], asked: ScoresByWay | None = None
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """Return the names of the benchmarks' columns, and one row a cell that was scored.
 

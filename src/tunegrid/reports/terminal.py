@@ -92,7 +92,9 @@ def print_runs(run_rows: list[dict[str, Any]], expected: int) -> None:
     console.print(f"{expected} runs: {', '.join(parts)}")
 
 
-def print_comparison(runs: Iterable[RunDirectory], asked: side_by_side.Asked | None = None) -> None:
+def print_comparison(
+    runs: Iterable[RunDirectory], asked: side_by_side.ScoresByWay | None = None
+) -> None:
     """Print cells side by side: parameters, loss, and each benchmark's average with its error.
 
     Args:

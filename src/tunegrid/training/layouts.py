@@ -35,7 +35,7 @@ def training_form(attached: Attached, tokenizer: Any, layout: Layout, budget_tok
         return Form(layout, budget_tokens, pad_id=tokenizer.pad_token_id)
     if not attached.may_flatten:
         raise ConfigError(
-            "runtime.layout is 'flattened', but the method puts tokens of its own in front of each "
+            "runtime.layout is 'flattened', but the method puts virtual tokens in front of each "
             "row, which several examples would share; use 'sorted', 'padded' or 'auto'"
         )
     if not can_flatten(kind):

@@ -113,7 +113,7 @@ class TrainedHead:
 def _trained_rows(states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Return the rows [N, H] of [B, T', H] whose target in [B, T] is trained.
 
-    T' exceeds T when a prompt method puts its own tokens in front; the last T positions count.
+    T' exceeds T when a prompt method puts virtual tokens in front; the last T positions count.
     """
     own = states[:, -targets.shape[1] :]
     trained = (targets != NOT_TRAINED).flatten().nonzero()[:, 0]

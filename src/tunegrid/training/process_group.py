@@ -29,7 +29,7 @@ class Place:
     """One process among those of a cell."""
 
     rank: int
-    """From 0; the process of rank 0 leads: it alone writes, and answers afterwards."""
+    """From 0, which is the main process: it alone writes, and answers afterwards."""
     local_rank: int
     """Its number on its machine, which is that of its GPU."""
     world_size: int
@@ -44,7 +44,7 @@ class Place:
 _place: Place | None = None
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
     """Return whether this process is the one that writes; True when it is alone."""
     return _place is None or _place.rank == 0
 

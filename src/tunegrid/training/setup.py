@@ -76,11 +76,11 @@ class Assembly:
         else:
             self._run_steps(ledger, resumed_from)
             if process_group.divide_weights():
-                sharding.make_trained_weights_whole(model, keep=process_group.leads())
+                sharding.make_trained_weights_whole(model, keep=process_group.is_main_process())
         exported = self.steps
         if self.settings.keep_best and ledger.best_step is not None:
             exported = ledger.best_step
-            if process_group.leads():
+            if process_group.is_main_process():
                 load_trainable(model, self.checkpoints.best_path(exported))
         return ledger.report(
             epochs=self.steps / self.epoch_steps,
@@ -97,7 +97,7 @@ class Assembly:
             StageError: the processes see different checkpoints or examples.
 
         """
-        if process_group.leads():
+        if process_group.is_main_process():
             self.checkpoints.clear_unfinished()
         process_group.barrier()
         resumed_from = max(self.checkpoints.steps(), default=None)

@@ -242,7 +242,7 @@ class StepTrainer(Trainer):
             self.lr_scheduler.load_state_dict(schedule)
 
     def _save_rng_state(self, output_dir: str) -> None:
-        """Write the state of every process' generators: the one that leads writes them all."""
+        """Write the state of every process' generators: the main process writes them all."""
         with tempfile.TemporaryDirectory() as own:
             super()._save_rng_state(own)
             states = {path.name: path.read_bytes() for path in Path(own).iterdir()}

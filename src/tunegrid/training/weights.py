@@ -25,7 +25,7 @@ def save_trainable(model: Any, path: Path) -> None:
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
-    if process_group.leads():
+    if process_group.is_main_process():
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(weights, str(path))
 

@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from tunegrid.config.compose.composer import Composer, strict
-from tunegrid.config.compose.sweep_file import Sweep, Words, expanded, included, word
+from tunegrid.config.compose.sweep_file import CellOverrides, Sweep, expanded, included, word
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.project import project_directory
 from tunegrid.config.schema import CellConfig
@@ -37,7 +37,7 @@ def opened(project: Path, sweep: str, folder: Path) -> Iterator[tuple[Any, Any]]
         yield GlobalHydra.instance().config_loader(), master
 
 
-def words_of(project: Path, sweep: str, folder: Path, *arguments: str) -> list[Words]:
+def words_of(project: Path, sweep: str, folder: Path, *arguments: str) -> list[CellOverrides]:
     with opened(project, sweep, folder) as (loader, master):
         return expanded(sweep_of(master), list(arguments), loader, [folder], project / "conf")
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from tunegrid.cells.identity import Cell
-from tunegrid.cells.requests import GENERATION, Asked
+from tunegrid.cells.requests import GENERATION, EvaluationRequest
 from tunegrid.config.errors import Stopped
 from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
@@ -30,7 +30,7 @@ class AnsweringModels(Protocol):
 def predict(
     cell: Cell,
     run_directory: RunDirectory,
-    asked: Asked,
+    asked: EvaluationRequest,
     models: AnsweringModels,
     should_stop: Callable[[], bool],
 ) -> None:
@@ -59,7 +59,7 @@ def predict(
 
 
 def _generated(
-    cell: Cell, asked: Asked, models: AnsweringModels, done: frozenset[int]
+    cell: Cell, asked: EvaluationRequest, models: AnsweringModels, done: frozenset[int]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     from tunegrid.models.inference.generation import answer
 
@@ -94,7 +94,7 @@ def _generated(
 
 
 def _likelihoods(
-    cell: Cell, asked: Asked, models: AnsweringModels, done: frozenset[int]
+    cell: Cell, asked: EvaluationRequest, models: AnsweringModels, done: frozenset[int]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     from tunegrid.models.inference.likelihood import likelihoods
 

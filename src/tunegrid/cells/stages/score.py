@@ -12,7 +12,7 @@ from typing import Any
 
 from tunegrid.cells import gates, identity, inference_settings, requests
 from tunegrid.cells.identity import Cell
-from tunegrid.cells.requests import GENERATION, LIKELIHOOD, Asked
+from tunegrid.cells.requests import GENERATION, LIKELIHOOD, EvaluationRequest
 from tunegrid.cells.stages import judge as judging
 from tunegrid.cells.stages.judge import Rated
 from tunegrid.config.errors import StoreError
@@ -45,7 +45,7 @@ class Names:
 def score(
     cell: Cell,
     run_directory: RunDirectory,
-    asked: Asked,
+    asked: EvaluationRequest,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Write scores/<id>.jsonl (one line an item) and, last, scores/<id>.json; return the latter.
@@ -173,7 +173,7 @@ def incomplete_message(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _settings(cell: Cell, asked: Asked) -> str:
+def _settings(cell: Cell, asked: EvaluationRequest) -> str:
     """Return the hash of how answers were made and judged, whatever cell made them."""
     config = cell.config
     decoding = asdict(config.eval.decoding) | {"seed": config.seed}
@@ -192,7 +192,7 @@ def _settings(cell: Cell, asked: Asked) -> str:
     )
 
 
-def base_prediction(cell: Cell, asked: Asked) -> str:
+def base_prediction(cell: Cell, asked: EvaluationRequest) -> str:
     """Return where the untuned base's answers to the same prompts would lie, under runs/."""
     if cell.config.peft.function is None or not inference_settings.is_as_trained(cell.config):
         return ""

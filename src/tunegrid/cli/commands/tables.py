@@ -42,7 +42,7 @@ def tables(options: argparse.Namespace) -> int:
                 "data",
                 "prompt",
                 "seed",
-                "answered_in",
+                "inference_precision",
                 "metric",
             )
             if len({row[name] for row in averages}) > 1

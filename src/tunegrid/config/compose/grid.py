@@ -12,7 +12,7 @@ from typing import Any
 
 from tunegrid.config.errors import ConfigError, all_problems
 
-Words = dict[str, Any]
+Choices = dict[str, Any]
 
 NO_CELLS = (
     "the sweep has no cells: every list of choices needs a value, and the exclusions may not leave "
@@ -26,7 +26,7 @@ def expand(
     grids: Sequence[Mapping[str, Any]],
     excluded: Sequence[Mapping[str, Any]],
     from_command_line: Mapping[str, Sequence[Any]],
-) -> list[Words]:
+) -> list[Choices]:
     """Return the cells of a sweep as settings by name, in the order of the grids.
 
     Args:
@@ -39,7 +39,7 @@ def expand(
     Raises:
         ConfigError: an exclusion that excludes nothing, or a sweep without cells.
     """
-    seen: dict[str, Words] = {}
+    seen: dict[str, Choices] = {}
     for grid in grids or [{}]:
         axes = {name: _choices(value) for name, value in grid.items()} | {
             name: list(values) for name, values in from_command_line.items()

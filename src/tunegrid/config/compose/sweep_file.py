@@ -19,7 +19,7 @@ from tunegrid.config.functions import suggestion
 
 
 @dataclass(frozen=True)
-class Words:
+class CellOverrides:
     """One cell's overrides: those every cell has, and those that tell the cells apart."""
 
     fixed: tuple[str, ...]
@@ -50,7 +50,7 @@ def expanded(
     places: Sequence[Path],
     conf: Path,
     most: int | None = None,
-) -> list[Words]:
+) -> list[CellOverrides]:
     """Return the words of each cell that a sweep and its command line name, with repetitions.
 
     Args:
@@ -96,7 +96,7 @@ def expanded(
     accepted = dict.fromkeys(one for cell in written for one in cell)
     checked = dict(zip(accepted, checked_words(accepted, conf), strict=True))
     return [
-        Words(tuple(fixed), tuple(checked[one] for one in cell), name)
+        CellOverrides(tuple(fixed), tuple(checked[one] for one in cell), name)
         for cell, name in zip(written, named_by, strict=True)
     ]
 

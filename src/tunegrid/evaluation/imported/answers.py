@@ -42,7 +42,7 @@ _COUNTED = re.compile(r"(.+?)(\d+)题")
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class ImportedAnswers:
     """Answers made elsewhere with the items they answer, and how they are scored."""
 
     benchmark: Benchmark
@@ -51,7 +51,7 @@ class Elsewhere:
     notes: tuple[str, ...]
 
 
-def read_published_mmcu(folder: Path, *, strict: bool = True) -> Elsewhere:
+def read_published_mmcu(folder: Path, *, strict: bool = True) -> ImportedAnswers:
     """Return the answers of a folder of MMCU's authors.
 
     Args:
@@ -88,7 +88,7 @@ def read_published_mmcu(folder: Path, *, strict: bool = True) -> Elsewhere:
     order = list(DISCIPLINES.values())
     pairs = sorted(zip(items, answers, strict=True), key=lambda pair: order.index(pair[0].category))
     hashes = [[path.name, file_sha256(path)] for path in files]
-    return Elsewhere(
+    return ImportedAnswers(
         benchmark=Benchmark(
             name="mmcu", version=mmcu.VERSION, sha256=text_sha256(canonical_json(hashes)),
             items=tuple(item for item, _ in pairs), needs_judge=False, metric=mmcu.METRIC,
@@ -180,7 +180,7 @@ def _set_score(item: Item, answer: str) -> ItemScore:
     return ItemScore(item.identifier, float(right), f"answered {found}")
 
 
-def read_records_of(benchmark: Benchmark, path: Path, *, is_own: bool) -> Elsewhere:
+def read_records_of(benchmark: Benchmark, path: Path, *, is_own: bool) -> ImportedAnswers:
     """Return the answers of a JSON or JSON lines file to a benchmark's items.
 
     Args:
@@ -220,7 +220,7 @@ def read_records_of(benchmark: Benchmark, path: Path, *, is_own: bool) -> Elsewh
     if problems:
         raise DataError(all_problems(f"{path} cannot be imported", problems[:20]))
     answers = tuple(found[item.identifier] for item in benchmark.items)
-    return Elsewhere(benchmark, answers, file_sha256(path), ())
+    return ImportedAnswers(benchmark, answers, file_sha256(path), ())
 
 
 def _answer(record: Record) -> str | None:
@@ -242,7 +242,7 @@ def _identifier(record: Record, by_question: Mapping[str, Sequence[str]]) -> str
     return named[0] if len(named) == 1 else None
 
 
-def read_harness(name: str, files: Sequence[Path]) -> Elsewhere:
+def read_harness(name: str, files: Sequence[Path]) -> ImportedAnswers:
     """Return the samples of lm-evaluation-harness, scored as it scored them.
 
     Raises:
@@ -257,7 +257,7 @@ def read_harness(name: str, files: Sequence[Path]) -> Elsewhere:
         )
     hashes = [[path.name, file_sha256(path)] for path in files]
     sha256 = text_sha256(canonical_json(hashes))
-    return Elsewhere(
+    return ImportedAnswers(
         harness_benchmark(name, samples, sha256),
         tuple(sample.answer for sample in samples),
         sha256,

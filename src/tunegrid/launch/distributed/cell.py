@@ -33,7 +33,7 @@ FIRST_PORT, PORTS = 12_000, 18_000
 def run(cell: Cell, stop: StopRequest) -> None:
     """Run a cell on as many processes as `runtime.gpus_per_cell` says.
 
-    Ends as `pipeline.run` does, in the process that leads and in those that torchrun or srun
+    Ends as `pipeline.run` does, in the main process and in those that torchrun or srun
     started beside it.
 
     Raises:
@@ -133,7 +133,7 @@ def _first_host(environment: Mapping[str, str]) -> str:
 
 
 def take_part(cell: Cell, place: Place, stop: Callable[[], bool]) -> None:
-    """Do one process' part: all of the cell in the one that leads, training in the others."""
+    """Do one process' part: all of the cell in the main process, training in the others."""
     from tunegrid.cells import pipeline
 
     divides = cell.config.runtime.sharding is Sharding.fsdp
@@ -145,7 +145,7 @@ def take_part(cell: Cell, place: Place, stop: Callable[[], bool]) -> None:
 
 
 def assist(cell: Cell, stop: Callable[[], bool]) -> None:
-    """Train along with the process that leads, writing nothing.
+    """Train along with the main process, writing nothing.
 
     Raises:
         Stopped: one of the processes was asked to stop.
@@ -173,7 +173,7 @@ def assist(cell: Cell, stop: Callable[[], bool]) -> None:
 
 
 def follows(cells: Sequence[Cell], parallel: int = 1) -> bool:
-    """Return whether torchrun or srun started this process beside one that leads.
+    """Return whether torchrun or srun started this process beside a main process.
 
     Such a process trains along, and neither writes nor prints.
 
@@ -194,7 +194,7 @@ def follows(cells: Sequence[Cell], parallel: int = 1) -> bool:
 
 
 def own_directories() -> list[str]:
-    """Return what keeps Hydra from writing where the process that leads does.
+    """Return what keeps Hydra from writing where the main process does.
 
     It is asked before anything was composed, so it looks at the number alone that torchrun or
     srun gave.

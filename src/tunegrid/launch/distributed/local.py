@@ -91,7 +91,7 @@ class Team:
             self._receivers.append(receiver)
 
     def _watch(self) -> None:
-        """Wait for the process that leads; give up on it when another one dies in training."""
+        """Wait for the main process; give up on it when another one dies in training."""
         leader = self._members[0]
         told, deadline = False, None
         while leader.is_alive():
@@ -133,7 +133,7 @@ class Team:
                 signal.signal(number, handler)
 
     def _conclude(self) -> None:
-        """Raise why the process that leads did not come to the cell's end, if it did not.
+        """Raise why the main process did not come to the cell's end, if it did not.
 
         An error of ours in that process says what is wrong. Any other may only say that it lost a
         process that died; then what the first one to fail said counts.
@@ -196,7 +196,7 @@ def _be_member(sender: Connection, cell: Cell, place: Place, part: Part) -> NoRe
     if place.rank == 0:
         stop.listen()
     else:
-        # The process that leads says when to stop; killing is what ends the others sooner.
+        # The main process says when to stop; killing is what ends the others sooner.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     code = exits.DONE

@@ -78,7 +78,7 @@ def read(
             so that "BA" is not "AB", and full-width letters of a reply are not read.
         unanswerable: identifiers of items that may keep an answer outside their options; no
             reply to them can be right. The two of the published set need no naming.
-        shots: worked examples in front of each question, the first of its subject in dev/.
+        shots: few-shot examples in front of each question, the first of its subject in dev/.
 
     Raises:
         DataError: nothing to read there, or questions without text, options or a valid answer;
@@ -133,7 +133,7 @@ def problems(options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the options beyond their names."""
     shots = options.get("shots", 0)
     if not isinstance(shots, int) or isinstance(shots, bool) or shots < 0:
-        return [f"options.shots is {shots!r}; give a whole number of worked examples, 0 for none"]
+        return [f"options.shots is {shots!r}; give a whole number of few-shot examples, 0 for none"]
     return []
 
 
@@ -150,7 +150,7 @@ def question_text(question: str, options: str, worked: str = "") -> str:
 
 
 def _worked(question: Question, worked: Mapping[tuple[str, str | None], Sequence[Question]]) -> str:
-    """Return the worked examples of a question's subject, in the authors' form."""
+    """Return the few-shot examples of a question's subject, in the authors' form."""
     if not worked:
         return ""
     own = (question.discipline, None if question.discipline == "medicine" else question.subject)

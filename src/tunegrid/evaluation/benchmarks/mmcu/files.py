@@ -105,8 +105,8 @@ def read_shots(path: Path, shots: int) -> dict[tuple[str, str | None], list[Ques
     workbooks = sorted(f for f in folder.glob("*.xlsx") if not f.name.startswith(("~$", ".")))
     if not workbooks:
         raise DataError(
-            f"{folder} holds no workbook, and worked examples come from there; give MMCU's folder "
-            "with test/ and dev/, or eval.benchmarks.mmcu.options.shots=0"
+            f"{folder} holds no workbook, and few-shot examples come from there; give MMCU's "
+            "folder with test/ and dev/, or eval.benchmarks.mmcu.options.shots=0"
         )
     found = {}
     for workbook in workbooks:
