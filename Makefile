@@ -16,7 +16,7 @@ run: $(READY)  ## the default cell: set up, train, evaluate, print the table
 test: $(DEVELOPING)  ## all tests
 	$(PYTEST)
 
-test-quick: $(DEVELOPING)  ## the tests that train no whole cell
+test-quick: $(DEVELOPING)  ## the tests that are not marked slow: two minutes on two cores
 	$(PYTEST) -m "not slow"
 
 check: format lint types test  ## what CI runs
