@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -81,6 +82,14 @@ def undisturbed(project: Path, tmp_path_factory: pytest.TempPathFactory) -> RunD
     assert done.returncode == 0, done.stderr
     assert "scored by the judge reference" in done.stdout
     return only_run(results)
+
+
+def test_a_cell_leaves_its_rows_in_the_tables(undisturbed: RunDirectory) -> None:
+    results = undisturbed.path.parents[1]
+    for table in ("runs.csv", "metrics.csv"):
+        with (results / "tables" / table).open(encoding="utf-8", newline="") as file:
+            names = {row["train_id"] for row in csv.DictReader(file)}
+        assert names == {undisturbed.path.name}
 
 
 def test_a_killed_cell_ends_as_if_undisturbed(

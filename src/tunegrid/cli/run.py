@@ -263,6 +263,8 @@ def run_one(cell: Cell) -> int:
     if lock.is_held(run.path / run_files.LOCK):
         print(f"{run.path} is being written by another process; waiting.", file=sys.stderr)
     [outcome] = run_cells([cell])
+    if stage in (Stage.all, Stage.train):
+        update_tables(Path(cell.config.runtime.results))
     if outcome.reason:
         print(f"\n{outcome.reason}", file=sys.stderr)
     if outcome.state == DONE:
