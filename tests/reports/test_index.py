@@ -74,14 +74,16 @@ def test_without_the_cache_the_rows_are_the_same(results: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", '{"format": 0, "stamp": [], "facts": {}}', '{"format": 1, "facts": 3}'],
+    ["", "{", "[]", '{"format": 0, "stamp": [], "facts": {}}', '{"format": 1, "facts": 3}', None],
 )
-def test_a_damaged_or_foreign_cache_is_made_anew(results: Path, content: str) -> None:
+def test_a_damaged_or_foreign_cache_is_made_anew(results: Path, content: str | None) -> None:
     right = tables.write(results)
     files = list((results / index.PLACE).iterdir())
     assert len(files) == 8
     for file in files:
-        file.write_text(content, encoding="utf-8")
+        # None: everything is right but the facts themselves.
+        hollow = json.loads(file.read_text()) | {"facts": {}}
+        file.write_text(json.dumps(hollow) if content is None else content, encoding="utf-8")
     again = tables.write(results)
     assert (again.runs, again.metrics) == (right.runs, right.metrics)
     assert all(json.loads(file.read_text())["facts"] for file in files)

@@ -55,7 +55,7 @@ def update_tables(results: Path) -> None:
 
     try:
         tables.write(results)
-    except (StoreError, OSError) as error:
+    except (StoreError, OSError, ValueError) as error:
         print(f"the tables were not written: {error}", file=sys.stderr)
 
 

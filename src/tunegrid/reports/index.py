@@ -15,12 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tunegrid import __version__
 from tunegrid.config.errors import StoreError
-from tunegrid.store import json_files, run_files
+from tunegrid.store import json_files, run_directory, run_files
 from tunegrid.store.run_directory import RunDirectory
 
-FORMAT = 1
+FORMAT = f"2 {run_directory.FORMAT} {__version__}"
 """Of the cache's files; those of another version are read as if they were not there."""
+UNREADABLE = "unreadable"
 PLACE = Path(".cache") / "rows"
 _LOOKED_INTO = (run_files.SCORES, run_files.PREDICTIONS, run_files.CHECKPOINTS)
 
@@ -78,7 +80,8 @@ class Index(Memory):
         else:
             found = read(run)
             # A run that is being written may have changed while it was read.
-            if stamp_of(run.path) == stamp:
+            is_readable = UNREADABLE not in found.get("state", ())
+            if is_readable and stamp_of(run.path) == stamp:
                 self._keep(run.path.name, {"stamp": stamp, "facts": found})
         self._facts[run.path] = found
         return found
@@ -96,7 +99,7 @@ class Index(Memory):
     def _kept(self, name: str) -> dict[str, Any]:
         try:
             kept = json.loads((self._directory / f"{name}.json").read_text(encoding="utf-8"))
-            is_ours = kept["format"] == FORMAT and isinstance(kept["facts"], dict)
+            is_ours = kept["format"] == FORMAT and kept["seal"] == _seal(kept["facts"])
         except (OSError, ValueError, KeyError, TypeError):
             return {}
         return dict(kept) if is_ours else {}
@@ -108,8 +111,14 @@ class Index(Memory):
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             # Not synced: what a crash cuts off is read anew.
-            draft.write_text(json.dumps({"format": FORMAT} | content), encoding="utf-8")
+            sealed = {"format": FORMAT, "seal": _seal(content["facts"])} | content
+            draft.write_text(json.dumps(sealed), encoding="utf-8")
             os.replace(draft, path)
+
+
+def _seal(facts: Any) -> str:
+    """Return what tells whole facts from damaged ones."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def stamp_of(directory: Path) -> Stamp:
