@@ -203,6 +203,26 @@ def test_a_stopped_holder_finds_that_it_was_passed_over(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("step", ["utime", "mkdir"])
+def test_a_holder_that_was_passed_over_before_it_began_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The next one has taken its lock, and ended it if it had come so far."""
+    path = tmp_path / ".lock"
+    real = getattr(os, step)
+
+    def late(*arguments: object, **options: object) -> None:
+        if path.exists():
+            path.unlink()
+            raise FileNotFoundError(2, "No such file or directory")
+        real(*arguments, **options)
+
+    monkeypatch.setattr(os, step, late)
+    with pytest.raises(LockLost), Lock(path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def compete(path: Path, start: object, done: object, won: object) -> None:
     start.wait()  # type: ignore[attr-defined]
     try:

@@ -97,9 +97,13 @@ class Lock:
                     self._lost = True
                     raise LockLost(self._why_lost())
                 self._remove_remains()
-            except BaseException:
-                # What is left of the fence tells the next holder to begin anew.
+            except BaseException as error:
                 self._end_heartbeat()
+                if isinstance(error, OSError) and not self._names_this():
+                    # It slept here for so long that the next one has ended it.
+                    self._lost = True
+                    raise LockLost(self._why_lost()) from error
+                # What is left of the fence tells the next holder to begin anew.
                 self._take_away(self.path, self._draft)
                 raise
         return self
