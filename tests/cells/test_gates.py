@@ -16,6 +16,7 @@ def training(**changes: float) -> list[str]:
 
 def test_a_sound_training_has_no_reasons() -> None:
     assert training() == []
+    assert training(changed_share=0.99, skipped_steps=2, steps=20) == []
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,8 @@ def test_a_sound_training_has_no_reasons() -> None:
         ({"last_tenth_loss": 3.0}, "did not fall"),
         ({"last_tenth_loss": math.nan}, "not finite"),
         ({"trained_tokens": 0}, "no token was trained"),
+        ({"changed_share": 0.04}, "96% of the trained weights are what they were"),
+        ({"skipped_steps": 3, "steps": 20}, "3 of 20 steps were skipped"),
     ],
 )
 def test_an_unsound_training_is_said(change: dict[str, float], expected: str) -> None:

@@ -114,11 +114,6 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
         "doubles.trial_sweeps",
     ),
     "tunegrid/cells/check.py": ("tests/contracts/test_sweeps.py", "drafts of every cell there is"),
-    "tunegrid/cells/evaluate.py": (
-        "tests/whole/test_failed_evaluation.py",
-        "steps of a whole cell",
-        "run.py",
-    ),
     "tunegrid/cells/format_1.py": (
         "tests/launch/test_migrate.py",
         "names of runs that are kept in format_1/",

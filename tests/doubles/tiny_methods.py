@@ -24,7 +24,7 @@ from tunegrid.config.schema import (
     TrainConfig,
 )
 from tunegrid.models.bases.loading import load
-from tunegrid.models.inference.int8 import dequantized
+from tunegrid.models.compute import computing
 from tunegrid.models.methods.attach import attach
 from tunegrid.models.methods.attached import Attached
 from tunegrid.models.seeding import seed_everything
@@ -148,7 +148,7 @@ def logits(model: Any) -> torch.Tensor:
     """Logits of a fixed text."""
     ids = torch.arange(3, 35)[None]
     model.eval()
-    with torch.no_grad(), dequantized(model):
+    with torch.no_grad(), computing(model):
         return model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float()
 
 
@@ -184,7 +184,7 @@ def answer_by_hand(model: Any, kind: str, prompt: str) -> str:
     model.eval()
     for _ in range(5):
         one = torch.tensor([ids])
-        with torch.no_grad(), dequantized(model):
+        with torch.no_grad(), computing(model):
             scores = model(
                 input_ids=one, attention_mask=torch.ones_like(one), use_cache=False
             ).logits

@@ -12,7 +12,7 @@ from tunegrid.config.choices import Device, Dtype, Precision
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import QuantizationConfig
 from tunegrid.models.bases.loading import load
-from tunegrid.models.quantization import bitsandbytes_config, computes_in_float16, problems
+from tunegrid.models.quantization import bitsandbytes_config, problems
 
 QUANTIZED = [Precision.int8, Precision.nf4]
 
@@ -98,13 +98,6 @@ def test_what_cannot_be_is_refused(saved):
     assert "at least 0" in problems(settings(Precision.int8, int8_threshold=-1.0), "cpu")[0]
     with pytest.raises(ConfigError, match=r"quantization\.dtype"):
         loaded(saved, settings(Precision.fp16))
-
-
-def test_float16_is_found_wherever_it_computes(saved):
-    assert not computes_in_float16(loaded(saved, settings(Precision.fp32)))
-    assert computes_in_float16(loaded(saved, settings(Precision.fp16, dtype=Dtype.float16)))
-    assert computes_in_float16(loaded(saved, settings(Precision.nf4, dtype=Dtype.float16)))
-    assert not computes_in_float16(loaded(saved, settings(Precision.nf4)))
 
 
 def test_problems_are_found_without_torch():

@@ -17,12 +17,16 @@ class Trainer:
 
     def __init__(self) -> None:
         self.checked = 0
+        self.skips = False
 
     def sum_over_processes(self, values: list[float]) -> list[float]:
         return values
 
-    def refuse_bad_gradients(self) -> None:
+    def end_of_passes(self) -> None:
         self.checked += 1
+
+    def step_was_skipped(self) -> bool:
+        return self.skips
 
 
 def events(**options: Any) -> StepEvents:
@@ -101,6 +105,10 @@ def test_a_method_gets_its_turn_and_gradients_are_looked_at() -> None:
     made.on_pre_optimizer_step(None, state(4), None)
     made.on_optimizer_step(None, state(4), None)
     assert (made.trainer.checked, turns) == (1, [4])
+    # A step that a scaler skipped has gradients of no use to anybody.
+    made.trainer.skips = True
+    made.on_optimizer_step(None, state(5), None)
+    assert (turns, made._ledger.skipped_steps) == ([4], 1)
 
 
 def test_it_can_be_closed_before_it_began() -> None:

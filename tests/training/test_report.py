@@ -20,7 +20,16 @@ def test_the_report_adds_up() -> None:
     made = ledger()
     made.seconds_before = 10.0
     report = made.report(
-        epochs=2.0, exported_step=20, layout="sorted", peak_memory_bytes=7, resumed_from=None
+        epochs=2.0,
+        exported_step=20,
+        layout="sorted",
+        peak_memory_bytes=7,
+        resumed_from=None,
+        compute_dtype="float32",
+        attention="sdpa",
+        gradient_checkpointing=False,
+        micro_batch_tokens=512,
+        changed_share=1.0,
     )
     assert (report.steps, report.trained_tokens, report.tokens) == (20, 40, 100)
     assert report.padded_tokens == 120

@@ -338,3 +338,44 @@ def test_float16_on_a_cpu_keeps_its_gradients(tmp_path):
         )
         norms.append(session.records[0]["gradient_norm"])
     assert norms[1] == pytest.approx(norms[0], rel=2e-3)
+
+
+class SmallMemory:
+    """A head that has room for so many tokens of a micro-batch, as a device would."""
+
+    def __init__(self, tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        from tunegrid.training.loss_head import TrainedHead
+
+        self.refused: list[int] = []
+        loss_sum = TrainedHead.loss_sum
+
+        def limited(head: Any, model: Any, batch: Any) -> Any:
+            if batch.padded_tokens > tokens:
+                self.refused.append(batch.padded_tokens)
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return loss_sum(head, model, batch)
+
+        monkeypatch.setattr(TrainedHead, "loss_sum", limited)
+
+
+def test_where_memory_runs_out_the_run_goes_on_with_smaller_micro_batches(
+    tmp_path, monkeypatch, capsys
+):
+    expected = Session(tmp_path / "large")
+    expected.train(validation_set=None)
+    memory = SmallMemory(90, monkeypatch)
+    session = Session(tmp_path / "small")
+    report = session.train(validation_set=None)
+    assert memory.refused == [memory.refused[0]]
+    assert report.micro_batch_tokens == 60
+    assert "micro_batch_tokens=120; the run goes on with 60" in capsys.readouterr().err
+    losses = [[record["loss"] for record in one.records] for one in (session, expected)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
+def test_an_example_that_does_not_fit_alone_ends_the_cell_and_names_what_to_lower(
+    tmp_path, monkeypatch
+):
+    SmallMemory(20, monkeypatch)
+    with pytest.raises(StageError, match=r"=true, lower runtime\.micro_batch"):
+        Session(tmp_path).train(validation_set=None)

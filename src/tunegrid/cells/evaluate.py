@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from tunegrid.cells import attempts, failure, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.loaded_models import Models
-from tunegrid.cells.requests import EvaluationRequest
+from tunegrid.cells.requests import EvaluationRequest, build_judge
 from tunegrid.cells.stages import lm_eval, predict, score
 from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
@@ -32,6 +32,14 @@ def rate(cell: Cell, run: RunDirectory, one: EvaluationRequest, stop: ShouldStop
     with attempts.scoring(run, one):
         summary = score.score(cell, run, one, stop)
     return score.incomplete_message(summary) if summary["incomplete"] else None
+
+
+def needs_the_device(cell: Cell, one: EvaluationRequest) -> bool:
+    """Return whether a judge loads a model to rate the answers, for which the answering one goes.
+
+    Two bases at once would not fit where one fills the device.
+    """
+    return bool(one.judge_identity) and build_judge(cell.config).loads_model
 
 
 def harness(cell: Cell, run: RunDirectory, models: Models) -> list[str]:

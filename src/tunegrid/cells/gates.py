@@ -9,20 +9,24 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 EMPTY_SHARE = 0.2
 UNSCORED_SHARE = 0.2
 ONE_ANSWER_SHARE = 0.95
+CHANGED_SHARE = 0.9
+SKIPPED_SHARE = 0.1
 FEWEST_ITEMS = 10
 """Below this many items a share says nothing."""
 
 
-def training_reasons(report: Mapping[str, float]) -> list[str]:
+def training_reasons(report: Mapping[str, Any]) -> list[str]:
     """Return what speaks against a training.
 
     Args:
         report: with `trained_tokens` and the mean losses of the first and the last tenth of the
-            steps, `first_tenth_loss` and `last_tenth_loss`.
+            steps, `first_tenth_loss` and `last_tenth_loss`; `changed_share`, `skipped_steps` and
+            `steps` where it has them.
     """
     reasons = []
     first, last = report["first_tenth_loss"], report["last_tenth_loss"]
@@ -32,6 +36,12 @@ def training_reasons(report: Mapping[str, float]) -> list[str]:
         reasons.append("the loss is not finite")
     elif not last < first:
         reasons.append(f"the loss did not fall ({first:.3f} to {last:.3f})")
+    changed = report.get("changed_share")
+    if changed is not None and changed < CHANGED_SHARE:
+        reasons.append(f"{1 - changed:.0%} of the trained weights are what they were at the start")
+    skipped, steps = report.get("skipped_steps", 0), report.get("steps", 0)
+    if skipped > SKIPPED_SHARE * steps:
+        reasons.append(f"{skipped} of {steps} steps were skipped: their gradients overflowed")
     return reasons
 
 

@@ -84,13 +84,24 @@ class Models:
 
     def _merged(self, steps: int) -> Any:
         """Return the base with the trained weights added to its own, in the type it computes in."""
+        from tunegrid.models.compute import convert
         from tunegrid.models.dtypes import torch_dtype
         from tunegrid.models.methods.merging import merged_model
 
         held = inference_settings.held(self.config)
         adapter = self.run_directory.adapter
         merged = merged_model(self.config, self._base(held), adapter, steps)
-        return merged.to(torch_dtype(held.dtype))
+        return convert(merged, torch_dtype(held.dtype))
+
+    def release(self) -> None:
+        """Forget the model that answers, so that its memory is free; asked for, it is loaded anew.
+
+        A base that several cells share stays with whoever lent it.
+        """
+        from tunegrid.models.memory_errors import give_back
+
+        self._answering = None
+        give_back()
 
     def loaded(self) -> Any:
         """Return the model that has answered, or None where nothing was loaded."""

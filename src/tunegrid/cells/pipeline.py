@@ -75,13 +75,19 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
         if not state.is_trained(cell):
             with attempts.noting_failure(run_directory, failure.TRAIN):
                 train_cell(cell, run_directory, models, stop)
-        incomplete = []
+        incomplete, waiting = [], []
         for one in asked:
             evaluate.answer(cell, run_directory, one, models, stop)
-            incomplete.append(evaluate.rate(cell, run_directory, one, stop))
+            if evaluate.needs_the_device(cell, one):
+                waiting.append(one)
+            else:
+                incomplete.append(evaluate.rate(cell, run_directory, one, stop))
         further = []
         if config.stage is not Stage.train:
             further = evaluate.harness(cell, run_directory, models)
+        if waiting:
+            models.release()
+        incomplete += [evaluate.rate(cell, run_directory, one, stop) for one in waiting]
         reasons = [reason for reason in incomplete if reason is not None]
         if reasons:
             # Without results.json the cell counts as incomplete, and is not failed either.

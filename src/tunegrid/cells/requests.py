@@ -228,9 +228,10 @@ def prediction_name(
 def batch_policy(config: CellConfig) -> dict[str, Any]:
     """Return what keeps answers from depending on their batch, where the precision makes them.
 
-    In 32 bit they do not, up to rounding. 8-bit bases are evaluated with dequantized weights
-    (`generation`), because LLM.int8 picks its outliers over the whole batch. In 16 and 4 bit
-    kernels are chosen by the shape of a batch, so that its size is part of what was asked.
+    In 32 bit they do not, up to rounding. 8-bit bases multiply with dequantized weights
+    (`tunegrid.models.bases.packed`), because LLM.int8 picks its outliers over the whole batch. In
+    16 and 4 bit kernels are chosen by the shape of a batch, so that its size is part of what was
+    asked.
     """
     quantization = inference_settings.held(config)
     precision = quantization.precision

@@ -69,17 +69,11 @@ def grouped(cells: Sequence[Cell]) -> list[list[Cell]]:
             "model": cell.identity["model"],
             "quantization": cell.identity["quantization"],
             "answering": inference_settings.facts(cell.config),
-            "prepared": _is_prepared(cell.config),
             "device": cell.config.runtime.device.value,
             "attention": cell.config.runtime.attention.value,
         }
         groups.setdefault(identity.short_hash(key), []).append(cell)
     return list(groups.values())
-
-
-def _is_prepared(config: CellConfig) -> bool:
-    """Return whether the method has peft prepare a quantized base (32-bit norms)."""
-    return config.peft.function is not None
 
 
 def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> list[str]:
@@ -100,6 +94,9 @@ def _run(cell: Cell, shared: SharedBase, should_stop: Callable[[], bool]) -> lis
         for one in asked:
             evaluate.answer(cell, run_directory, one, models, stop)
         further = evaluate.harness(cell, run_directory, models)
+        if any(evaluate.needs_the_device(cell, one) for one in asked):
+            models.release()
+            shared.drop()
         shared.take_back(models.loaded())
         reasons = [evaluate.rate(cell, run_directory, one, stop) for one in asked]
         incomplete = [f"{cell.train_id}: {reason}" for reason in reasons if reason is not None]
@@ -131,11 +128,6 @@ class SharedBase:
                 attention=self.config.runtime.attention,
             )
             self.loads += 1
-            if _is_prepared(self.config) and getattr(self._model, "is_quantized", False):
-                import peft
-
-                # Every method of this group does this first; done once, it changes nothing later.
-                peft.prepare_model_for_kbit_training(self._model, use_gradient_checkpointing=False)
             self._state = state_of(self._model)
         return self._model, self._tokenizer
 

@@ -96,11 +96,3 @@ def make_ready(quantization: QuantizationConfig, device: torch.device) -> None:
 
     if device.type == "cpu":
         modules.has_avx512bf16 = lambda: False
-
-
-def computes_in_float16(model: Any) -> bool:
-    """Return whether a model's gradients pass through float16, whose smallest number is 6e-8."""
-    import torch
-
-    kinds = {getattr(module, "compute_dtype", None) for module in model.modules()}
-    return model.dtype is torch.float16 or torch.float16 in kinds

@@ -58,12 +58,14 @@ class StepEvents(TrainerCallback):
         self._sampler.epoch = state.global_step // len(self._sampler)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-        """Refuse a step with gradients that are not finite."""
-        self.trainer.refuse_bad_gradients()
+        """Note the step, or refuse it."""
+        self.trainer.end_of_passes()
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-        """Give the method its turn, with the gradients still there."""
-        if self._after_step is not None:
+        """Give the method its turn, with the gradients still there; not with those of no step."""
+        if self.trainer.step_was_skipped():
+            self._ledger.skipped_steps += 1
+        elif self._after_step is not None:
             self._after_step(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> Any:

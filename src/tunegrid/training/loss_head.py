@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from tunegrid.data.tokens import NOT_TRAINED
+from tunegrid.models.compute import computing
 from tunegrid.training.microbatches import MicroBatch
 
 LOGITS_AT_ONCE = 2**26
@@ -31,6 +32,7 @@ class TrainedHead:
     """
 
     def __init__(self, model: Any, logits_at_once: int = LOGITS_AT_ONCE) -> None:
+        self._model = model
         self._head = model.get_output_embeddings()
         self._words: int = model.config.get_text_config().vocab_size
         self._logits_at_once = logits_at_once
@@ -54,11 +56,17 @@ class TrainedHead:
     def loss_sum(self, model: Any, batch: MicroBatch) -> torch.Tensor:
         """Return the sum of the cross-entropies of a micro-batch's trained tokens, in 32 bit.
 
+        Everything up to the logits is computed in the model's type.
+
         Args:
             model: the model this head belongs to, or a wrapper around it.
             batch: on the model's device.
 
         """
+        with computing(self._model):
+            return self._loss_sum(model, batch)
+
+    def _loss_sum(self, model: Any, batch: MicroBatch) -> torch.Tensor:
         self._targets = batch.targets
         self._rows = None
         try:
@@ -80,7 +88,7 @@ class TrainedHead:
                 own = self._head(self._rows[:1])
             self._ends_with_head = torch.allclose(own, logits[0], rtol=1e-3, atol=1e-3)
             if not self._ends_with_head:
-                return self.loss_sum(model, batch)
+                return self._loss_sum(model, batch)
         return self._chunked(self._rows, targets)
 
     def _keep_trained(self, head: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:

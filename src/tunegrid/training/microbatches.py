@@ -44,6 +44,9 @@ class Form:
     pad_id: int
     mask_dtype: torch.dtype | None = None
     """For `flattened`: see `flatten`."""
+    kernel_before: str | None = None
+    """For `flattened` with the kernel of `tunegrid.models.bases.segments`, to which the borders of
+    the examples are a mask: the kernel that answers afterwards."""
 
 
 def lay_out(examples: Sequence[Encoded], form: Form) -> list[MicroBatch]:
@@ -54,7 +57,8 @@ def lay_out(examples: Sequence[Encoded], form: Form) -> list[MicroBatch]:
         for indices in plan(lengths, form.layout, form.budget_tokens)
     ]
     if form.layout is Layout.flattened:
-        return [flatten(batch, form.mask_dtype) for batch in chosen]
+        by_segments = form.kernel_before is not None
+        return [flatten(batch, form.mask_dtype, segments=by_segments) for batch in chosen]
     return [pad(batch, form.pad_id) for batch in chosen]
 
 
@@ -132,7 +136,9 @@ def pad(examples: Sequence[Encoded], pad_id: int) -> MicroBatch:
     return _batch({"input_ids": ids, "attention_mask": mask}, targets, examples)
 
 
-def flatten(examples: Sequence[Encoded], mask_dtype: torch.dtype | None = None) -> MicroBatch:
+def flatten(
+    examples: Sequence[Encoded], mask_dtype: torch.dtype | None = None, *, segments: bool = False
+) -> MicroBatch:
     """Return the examples one behind the other in one row of T tokens, without padding.
 
     `position_ids` [1, T] restart at 0 with each example; from them a Llama-like base sees the
@@ -143,12 +149,18 @@ def flatten(examples: Sequence[Encoded], mask_dtype: torch.dtype | None = None) 
         mask_dtype: for bases that do not read position ids (Bloom): adds `attention_mask`
             [1, 1, T, T] of that type, 0 where a token may be seen and the smallest number
             elsewhere, and leaves `position_ids` out.
+        segments: adds the borders of the examples for the kernel of
+            `tunegrid.models.bases.segments`, which needs no mask.
 
     """
     import torch
 
+    from tunegrid.models.bases.segments import borders
+
     targets = torch.tensor([label for e in examples for label in (*e.labels[1:], NOT_TRAINED)])
     inputs = {"input_ids": torch.tensor([token for e in examples for token in e.ids])[None]}
+    if segments:
+        inputs["attention_mask"] = borders([len(e.ids) for e in examples])
     if mask_dtype is None:
         inputs["position_ids"] = torch.cat([torch.arange(len(e.ids)) for e in examples])[None]
     else:

@@ -48,6 +48,20 @@ class TrainingReport:
     layout: str
     resumed_from: int | None
     """The step this process continued after; None when it began at the beginning."""
+    compute_dtype: str
+    """The type of the computation: float32, bfloat16 or float16."""
+    attention: str
+    """The attention kernel, by the name that transformers gives it."""
+    gradient_checkpointing: bool
+    """Whether activations were computed again instead of kept."""
+    micro_batch_tokens: int
+    """What a micro-batch was allowed to hold in the end: less than asked for where memory ran
+    out."""
+    skipped_steps: int
+    """Steps whose gradients were too large for float16, so that they changed nothing."""
+    changed_share: float | None
+    """Share of the trained weights that differ from their start, embeddings left out; of a sample.
+    None where nothing else is trained."""
 
 
 @dataclass
@@ -60,6 +74,9 @@ class Ledger:
     trained_tokens: int = 0
     tokens: int = 0
     padded_tokens: int = 0
+    skipped_steps: int = 0
+    micro_batch_tokens: int | None = None
+    """What was left of the setting where memory ran out; None where it did not."""
     seconds_before: float = 0.0
     """Seconds of the processes that this one continues."""
     validation_losses: dict[int, float] = field(default_factory=dict)
@@ -116,6 +133,7 @@ class Ledger:
             "trained_tokens": self.trained_tokens,
             "tokens": self.tokens,
             "padded_tokens": self.padded_tokens,
+            "skipped_steps": self.skipped_steps,
             "seconds": self.seconds,
             "validation_losses": {str(step): loss for step, loss in self.validation_losses.items()},
         }
@@ -130,6 +148,7 @@ class Ledger:
             trained_tokens=values["trained_tokens"],
             tokens=values["tokens"],
             padded_tokens=values["padded_tokens"],
+            skipped_steps=values.get("skipped_steps", 0),
             seconds_before=values["seconds"],
             validation_losses={
                 int(step): loss for step, loss in values["validation_losses"].items()
@@ -144,6 +163,11 @@ class Ledger:
         layout: str,
         peak_memory_bytes: int,
         resumed_from: int | None,
+        compute_dtype: str,
+        attention: str,
+        gradient_checkpointing: bool,
+        micro_batch_tokens: int,
+        changed_share: float | None,
     ) -> TrainingReport:
         """Return the report of a finished run."""
         losses = self.step_losses
@@ -167,4 +191,10 @@ class Ledger:
             peak_memory_bytes=peak_memory_bytes,
             layout=layout,
             resumed_from=resumed_from,
+            compute_dtype=compute_dtype,
+            attention=attention,
+            gradient_checkpointing=gradient_checkpointing,
+            micro_batch_tokens=micro_batch_tokens,
+            skipped_steps=self.skipped_steps,
+            changed_share=changed_share,
         )

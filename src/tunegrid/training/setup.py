@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
-import torch
 from transformers import TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import TrainConfig
 from tunegrid.data.tokens import Encoded
+from tunegrid.models.compute import compute_dtype
+from tunegrid.models.memory_errors import give_back
 from tunegrid.models.methods.attached import Attached
-from tunegrid.training import process_group, schedule, sharding
+from tunegrid.training import movement, process_group, schedule, sharding
 from tunegrid.training.callbacks import StepEvents
 from tunegrid.training.checkpoints import Checkpoints
 from tunegrid.training.loss_head import LOGITS_AT_ONCE, TrainedHead
@@ -71,10 +72,15 @@ class Assembly:
         else:
             ledger = read_ledger(self.checkpoints.path(resumed_from))
         model = self.attached.model
+        beginning = movement.sample(model)
+        kernel = model.config._attn_implementation
         if resumed_from is not None and resumed_from >= self.steps:
             load_trainable(model, self.checkpoints.path(resumed_from) / WEIGHTS)
         else:
-            self._run_steps(ledger, resumed_from)
+            try:
+                self._run_steps(ledger, resumed_from)
+            finally:
+                model.config._attn_implementation = self.form.kernel_before or kernel
             if process_group.divide_weights():
                 sharding.make_trained_weights_whole(model, keep=process_group.is_main_process())
         exported = self.steps
@@ -88,6 +94,11 @@ class Assembly:
             layout=self.form.layout.value,
             peak_memory_bytes=max(process_group.gathered(peak_memory_bytes())),
             resumed_from=resumed_from,
+            compute_dtype=str(compute_dtype(model)).removeprefix("torch."),
+            attention=kernel,
+            gradient_checkpointing=self.gradient_checkpointing,
+            micro_batch_tokens=ledger.micro_batch_tokens or self.form.budget_tokens,
+            changed_share=beginning.changed_share(model),
         )
 
     def _beginning(self) -> int | None:
@@ -143,7 +154,10 @@ class Assembly:
                 train_dataset=self.examples,
                 callbacks=[events],
                 head=head,
-                form=self.form,
+                # A continued run goes on with what was left of it where memory ran out.
+                form=replace(
+                    self.form, budget_tokens=ledger.micro_batch_tokens or self.form.budget_tokens
+                ),
                 sampler=sampler,
                 ledger=ledger,
                 checkpoints=self.checkpoints,
@@ -159,6 +173,7 @@ class Assembly:
             finally:
                 events.close()
                 self.attached.model.zero_grad(set_to_none=True)
+                _forget(trainer)
         if events.interrupted:
             raise Interrupted(trainer.state.global_step)
 
@@ -205,8 +220,9 @@ class Assembly:
             seed=self.seed,
             data_seed=self.seed,
             use_cpu=not self._on_cuda,
-            # Gradients of fp16 activations vanish unscaled; bf16 and fp32 need no scaling.
-            fp16=self.attached.model.dtype is torch.float16,
+            # The type of the computation is the model's own affair (`tunegrid.models.compute`).
+            bf16=False,
+            fp16=False,
             activation_checkpointing=self.gradient_checkpointing,
             activation_checkpointing_kwargs={"use_reentrant": False},
             remove_unused_columns=False,
@@ -227,6 +243,16 @@ class Assembly:
                 "runtime.gradient_checkpointing does not work with prefix tuning, which hands its "
                 "prefix over in the cache of keys; set runtime.gradient_checkpointing to false"
             )
+
+
+def _forget(trainer: StepTrainer) -> None:
+    """Give back what training alone needs: the Trainer holds itself in a cycle of references.
+
+    What answers afterwards would have the optimizer's memory missing.
+    """
+    trainer.optimizer = trainer.lr_scheduler = None
+    trainer.accelerator.free_memory()
+    give_back()
 
 
 def _digest(examples: list[Encoded]) -> str:

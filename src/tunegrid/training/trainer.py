@@ -12,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,9 @@ from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
 from tunegrid.config.errors import StageError
 from tunegrid.data.tokens import NOT_TRAINED, Encoded
+from tunegrid.models.compute import compute_dtype
+from tunegrid.models.memory_errors import give_back, is_out_of_memory
 from tunegrid.models.methods.attached import Attached
-from tunegrid.models.quantization import computes_in_float16
 from tunegrid.training import process_group, sharding
 from tunegrid.training.checkpoints import Checkpoints
 from tunegrid.training.loss_head import TrainedHead
@@ -70,7 +73,13 @@ class StepTrainer(Trainer):
         self._evaluate_loss = evaluate_loss
         self._on_record = on_record
         self._keep_best = keep_best
-        self._in_float16 = computes_in_float16(self.model)
+        if compute_dtype(attached.model) is torch.float16:
+            # Gradients of float16 vanish below 6e-8, so they are scaled. accelerate's own mixed
+            # precision would wrap the model for good, which then answers in another type.
+            self.accelerator.scaler = torch.amp.GradScaler(self.args.device.type)
+        self._step_loss = torch.zeros(())
+        self._step_tokens = (0, 0, 0)
+        self._norm: torch.Tensor | None = None
         self.ledger = ledger
 
     def get_train_dataloader(self) -> DataLoader:
@@ -87,7 +96,54 @@ class StepTrainer(Trainer):
     def training_step(
         self, model: Any, inputs: Any, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """Run the micro-batches of one step forward and backward; return the step's mean loss."""
+        """Run the micro-batches of one step forward and backward; return the step's mean loss.
+
+        Where memory does not suffice, this and all later steps have smaller micro-batches, which
+        changes nothing but speed.
+
+        Raises:
+            StageError: a single example does not fit, or other processes have begun the exchange.
+
+        """
+        while True:
+            try:
+                return self._passes(model, inputs)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._refuse_smaller(inputs, error)
+            # Not inside of the handler: the error holds on to the tensors of its frames.
+            self._halve()
+            model.zero_grad(set_to_none=True)
+            give_back()
+
+    def _refuse_smaller(self, examples: Sequence[Encoded], error: BaseException) -> None:
+        """Raise where smaller micro-batches are no way out."""
+        longest = max((len(example.ids) for example in examples), default=0)
+        alone = self.args.world_size == 1
+        if alone and self._form.budget_tokens > longest:
+            return
+        what = "one example at a time" if alone else "in one of several processes"
+        raise StageError(
+            f"out of memory in optimizer step {self.state.global_step + 1}, {what} "
+            f"(runtime.micro_batch_tokens={self._form.budget_tokens}, longest example {longest} "
+            f"tokens): {str(error).splitlines()[0] if str(error) else type(error).__name__}. Set "
+            "runtime.gradient_checkpointing=true, lower runtime.micro_batch_tokens or "
+            "train.max_length_tokens, or hold the base in 8 or 4 bit (quantization=int8 or nf4)"
+        ) from error
+
+    def _halve(self) -> None:
+        before = self._form.budget_tokens
+        self._form = replace(self._form, budget_tokens=before // 2)
+        self.ledger.micro_batch_tokens = self._form.budget_tokens
+        print(
+            f"out of memory with runtime.micro_batch_tokens={before}; the run goes on with "
+            f"{before // 2}, which changes nothing but speed",
+            file=sys.stderr,
+        )
+
+    def _passes(self, model: Any, inputs: Any) -> torch.Tensor:
+        """Return the mean loss of a step, whose gradients are there afterwards."""
         model.train()
         if callable(getattr(self.optimizer, "train", None)):
             self.optimizer.train()  # type: ignore[union-attr]
@@ -97,9 +153,6 @@ class StepTrainer(Trainer):
         [trained] = self.sum_over_processes([sum(batch.trained_tokens for batch in batches)])
         # Processes' gradients are averaged, not added up, so each counts its share that much more.
         scale = self.args.world_size / trained
-        # A gradient divided by thousands of tokens vanishes in fp16, so without a gradient scaler
-        # (there is none on CPUs) the division waits until the gradients are in 32 bit.
-        waits = self._in_float16 and self._scaler is None
         total = torch.zeros((), dtype=torch.float64, device=self.args.device)
         for number, batch in enumerate(batches, start=1):
             last = number == len(batches)
@@ -109,36 +162,54 @@ class StepTrainer(Trainer):
             synchronized = contextlib.nullcontext() if at_once else self.accelerator.no_sync(model)
             with synchronized:
                 loss = self._head.loss_sum(model, to_device(batch, self.args.device))
-                goal = loss if waits else loss * scale
+                goal = loss * scale
                 if last and self._attached.penalty is not None:
                     # Once a step, in the pass after which processes average their gradients.
-                    goal = goal + self._attached.penalty() / (scale if waits else 1)
+                    goal = goal + self._attached.penalty()
                 self.accelerator.backward(goal)
             total += loss.detach()
-        if waits:
-            for gradient in self._gradients():
-                gradient.mul_(scale)
-        [total_loss, all_tokens, all_padded] = self.sum_over_processes(
-            [float(total), tokens, padded]
-        )
-        mean = total_loss / trained
-        self._refuse_non_finite("loss", mean)
-        self.ledger.add_step(mean, int(trained), int(all_tokens), int(all_padded))
-        return torch.tensor(mean, device=self.args.device)
+        if self._scaler is not None:
+            optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+            self._scaler.unscale_(optimizer)
+        # Numbers stay on the device until `end_of_passes` fetches them together.
+        self._step_loss, self._step_tokens = total, (int(trained), tokens, padded)
+        return (total / trained).float()
 
-    def refuse_bad_gradients(self) -> None:
-        """Raise when a gradient is not finite, unless a gradient scaler skips such steps."""
+    def _clip_grad_norm(self, model: Any) -> torch.Tensor:
+        """Clip the gradients, and keep their norm for `end_of_passes`."""
+        self._norm = super()._clip_grad_norm(model)
+        return self._norm
+
+    def end_of_passes(self) -> None:
+        """Add the step to the ledger; refuse a loss or a gradient that is not finite.
+
+        All that is read from the device in a step is read here, at once.
+
+        Raises:
+            StageError: one is not finite; gradients are forgiven where a scaler skips the step.
+
+        """
+        trained, tokens, padded = self._step_tokens
+        norm = self._norm
+        if norm is None:
+            trained_model: Any = self.model
+            gradients = [p.grad for p in trained_model.parameters() if p.grad is not None]
+            norm = torch.nn.utils.get_total_norm(gradients)
+        whole_norm = sharding.whole(torch.as_tensor(norm)).to(self._step_loss)
+        loss, norm_value = torch.stack([self._step_loss, whole_norm]).tolist()
+        loss, all_tokens, all_padded = self.sum_over_processes([loss, tokens, padded])
+        self._refuse_non_finite("loss", loss / trained)
         if self._scaler is None:
-            norm = sharding.whole(torch.nn.utils.get_total_norm(self._gradients()))
-            self._refuse_non_finite("gradient", float(norm))
+            self._refuse_non_finite("gradient", norm_value)
+        self.ledger.add_step(loss / trained, trained, int(all_tokens), int(all_padded))
+
+    def step_was_skipped(self) -> bool:
+        """Return whether a scaler has found the last step's gradients too large and skipped it."""
+        return bool(self._scaler is not None and self.accelerator.optimizer_step_was_skipped)
 
     @property
     def _scaler(self) -> Any:
         return getattr(self.accelerator, "scaler", None)
-
-    def _gradients(self) -> list[torch.Tensor]:
-        model: Any = self.model
-        return [p.grad for p in model.parameters() if p.grad is not None]
 
     def sum_over_processes(self, numbers: list[float]) -> list[float]:
         """Return the sums of numbers over all processes, element by element."""

@@ -56,6 +56,7 @@ def merge(
     """
     _refuse(config, run, directory)
     from tunegrid.models.bases.loading import load
+    from tunegrid.models.compute import convert
     from tunegrid.models.dtypes import torch_dtype
 
     steps = run.read(run_files.TRAINED)["steps"]
@@ -74,7 +75,7 @@ def merge(
     trained = _logits(trained_model(config, model, run.adapter, steps), ids)
     del model
     gc.collect()
-    merged = merged_model(config, base()[0], run.adapter, steps).to(torch_dtype(dtype))
+    merged = convert(merged_model(config, base()[0], run.adapter, steps), torch_dtype(dtype))
     written = RunDirectory(directory)
     written.create()
     merged.config.use_cache = True
@@ -111,11 +112,11 @@ def _probe_ids(tokenizer: Any, prompt: PromptConfig) -> list[torch.Tensor]:
 def _logits(model: Any, ids: list[torch.Tensor]) -> list[torch.Tensor]:
     import torch
 
-    from tunegrid.models.inference.int8 import dequantized
+    from tunegrid.models.compute import computing
 
     model.eval()
     device = model.get_input_embeddings().weight.device
-    with torch.no_grad(), dequantized(model):
+    with torch.no_grad(), computing(model):
         return [model(input_ids=one.to(device)).logits[0].float().cpu() for one in ids]
 
 

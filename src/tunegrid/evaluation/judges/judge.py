@@ -78,6 +78,8 @@ class Judge:
     """How often an answer is put to the judge while its reply holds no score."""
     max_unparsed_share: float = 0.0
     """A larger share of answers without a readable score leaves the scoring incomplete."""
+    loads_model: bool = False
+    """Whether it takes the device's memory for a model of its own while it is asked."""
 
 
 def request_text(rubric: str, question: str, reference: str | None, answer: str) -> str:

@@ -103,6 +103,7 @@ def build(
         ask=ask,
         repeats=repeats,
         max_unparsed_share=max_unparsed_share,
+        loads_model=True,
     )
 
 

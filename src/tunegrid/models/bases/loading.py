@@ -113,6 +113,9 @@ def load(
             architecture's weights.
 
     """
+    from tunegrid.models import compute
+    from tunegrid.models.bases import packed
+
     config = load_config(model, root)
     tokenizer = load_tokenizer(model, root)
     place = devices.torch_device(device)
@@ -140,6 +143,8 @@ def load(
             "it needs model.safetensors, or shards with their index"
         ) from error
     _refuse_gaps(model, report)
+    packed.make_even(base)
+    compute.prepare(base, dtype)
     base.config.use_cache = False
     base.eval()
     return base, tokenizer

@@ -3,11 +3,11 @@
 Owns: batching, decoding and when an answer ends. Knows nothing of templates, benchmarks or files.
 
 Guaranteed: greedy and beam answers do not depend on how prompts are batched, up to rounding, also
-on 8-bit bases (`int8_evaluation`). Sampled answers depend on the seed and on the prompts of their
-batch, so the same call gives the same answers; a call that names what is `done` already plans the
-same batches and repeats one that was left half done, and so gives the same answers as well. A batch
-that was halved because memory ran out draws differently; each answer says how many shared its
-batch.
+on 8-bit bases (`tunegrid.models.bases.packed`). Sampled answers depend on the seed and on the
+prompts of their batch, so the same call gives the same answers; a call that names what is `done`
+already plans the same batches and repeats one that was left half done, and so gives the same
+answers as well. A batch that was halved because memory ran out draws differently; each answer says
+how many shared its batch.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tunegrid.config.errors import DataError, StageError
 from tunegrid.config.schema import DecodingConfig
 from tunegrid.data.tokens import encode_prompts
 from tunegrid.models.bases.devices import context_tokens
-from tunegrid.models.inference.int8 import dequantized
 from tunegrid.models.inference.stopping import decision, decode, first_with, settled_text, stop_text
-from tunegrid.models.memory_errors import is_out_of_memory
+from tunegrid.models.inference.unpacked import held_unpacked
+from tunegrid.models.memory_errors import give_back, is_out_of_memory
 from tunegrid.models.seeding import derived_seed
 
 Rule = Callable[[str], bool]
@@ -253,8 +253,10 @@ def _generation_config(tokenizer: Any, decoding: DecodingConfig, max_new_tokens:
 
 @contextlib.contextmanager
 def answering(model: Any) -> Iterator[None]:
-    """Put the model into evaluation mode with a cache of keys, and back."""
+    """Put the model into evaluation mode with a cache of keys, computing in its type; and back."""
     from transformers import GenerationConfig
+
+    from tunegrid.models.compute import computing
 
     was_training = model.training
     use_cache = model.config.use_cache
@@ -264,7 +266,7 @@ def answering(model: Any) -> Iterator[None]:
     # A base's own file may ask for sampling or other ends; what the cell says counts alone.
     model.generation_config = GenerationConfig()
     try:
-        with dequantized(model):
+        with computing(model), held_unpacked(model):
             yield
     finally:
         model.generation_config = own_settings
@@ -286,8 +288,6 @@ def _continue(
 
     When memory does not suffice, the batch is halved, and later ones begin with the half.
     """
-    import torch
-
     outputs: list[list[int]] = []
     while len(outputs) < len(rows):
         start = len(outputs)
@@ -297,7 +297,7 @@ def _continue(
             outputs += _continue_at_once(
                 model, tokenizer, rows[start:end], part, configuration, stop, seed
             )
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             if end - start == 1:
@@ -306,8 +306,10 @@ def _continue(
                     "its answer; lower max_new_tokens, or hold the base in 8 or 4 bit"
                 ) from error
             memory.most_rows = (end - start) // 2
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+        else:
+            continue
+        # Not inside of the handler: the error holds on to the tensors of the frames it came from.
+        give_back()
     return outputs
 
 

@@ -22,7 +22,7 @@ from tunegrid.models.inference.generation import (
     puts_tokens_in_front,
     refuse_long,
 )
-from tunegrid.models.memory_errors import is_out_of_memory
+from tunegrid.models.memory_errors import give_back, is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -152,7 +152,7 @@ def _scored(
         with torch.inference_mode():
             score = _with_shared_prompt if shares else _one_by_one
             return score(model, tokenizer, rows, branches)
-    except RuntimeError as error:
+    except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         if len(rows) == 1:
@@ -160,8 +160,7 @@ def _scored(
                 f"the memory does not suffice for a prompt of {len(rows[0])} tokens and its "
                 f"{len(branches)} choices; hold the base in 8 or 4 bit"
             ) from error
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    give_back()
     middle = len(rows) // 2
     halves = (rows[:middle], rows[middle:])
     return [one for half in halves for one in _scored(model, tokenizer, half, branches, shares)]
@@ -203,14 +202,16 @@ def _with_shared_prompt(
     )  # fmt: skip
     behind = read.logits.view(len(rows), len(branches), length, -1)
     end = tokenizer.eos_token_id
-    return [
+    found = torch.stack(
         [
-            _sums(torch.cat([first[row : row + 1], behind[row, branch].float().log_softmax(-1)]),
-                  own, end)
+            _sums(
+                torch.cat([first[:, None], behind[:, branch].float().log_softmax(-1)], 1), own, end
+            )
             for branch, own in enumerate(branches)
-        ]
-        for row in range(len(rows))
-    ]  # fmt: skip
+        ],
+        dim=1,
+    ).tolist()
+    return [[(own, ended) for own, ended in row] for row in found]
 
 
 def _one_by_one(
@@ -235,21 +236,27 @@ def _one_by_one(
         # A method's own tokens have logits in front of the text's.
         logits = logits[:, -width:][:, len(prompt) - 1 :].float().log_softmax(-1)
         end = tokenizer.eos_token_id
-        found.append([_sums(logits[row], own, end) for row, own in enumerate(branches)])
+        sums = [_sums(logits[row : row + 1], own, end)[0] for row, own in enumerate(branches)]
+        found.append([(own, ended) for own, ended in torch.stack(sums).tolist()])
     return found
 
 
-def _sums(log_probabilities: torch.Tensor, own: Sequence[int], end: int) -> tuple[float, float]:
-    """Return the log-likelihood of the ids and of `end` behind them.
+def _sums(log_probabilities: torch.Tensor, own: Sequence[int], end: int) -> torch.Tensor:
+    """Return the log-likelihoods of the ids and of `end` behind them, [rows, 2], on the device.
+
+    Summed in 64 bit; a device is waited for once a batch, where its numbers are fetched.
 
     Args:
-        log_probabilities: [tokens + 1 or more, vocabulary]; row j predicts token j.
+        log_probabilities: [rows, tokens + 1 or more, vocabulary]; place j predicts token j.
         own: ids.
         end: the end-of-sequence id.
 
     """
-    total = sum(float(log_probabilities[place, token]) for place, token in enumerate(own))
-    return total, float(log_probabilities[len(own), end])
+    import torch
+
+    places = range(len(own))
+    total = log_probabilities[:, list(places), list(own)].double().sum(-1)
+    return torch.stack([total, log_probabilities[:, len(own), end].double()], dim=-1)
 
 
 def _last_only(model: Any) -> dict[str, int]:

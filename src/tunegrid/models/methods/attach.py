@@ -22,6 +22,8 @@ PLANNED_STEPS = 1000
 def attach(peft: PeftConfig, model: Any, steps: int) -> Attached:
     """Return the base with the method attached; only the method's weights are trainable.
 
+    What is trained is held in 32 bit, whatever the base is held in (`tunegrid.models.compute`).
+
     Args:
         peft: the method; must have a function.
         model: a base, a quantized base, or a skeleton on the meta device.
@@ -35,7 +37,10 @@ def attach(peft: PeftConfig, model: Any, steps: int) -> Attached:
         raise ValueError("a cell without a method has nothing to attach")
     function = find_function("peft", peft.function)
     known = {"steps": steps} if "steps" in inspect.signature(function).parameters else {}
+    from tunegrid.models.compute import hold_trained_in_32_bit
+
     attached: Attached = function(model, **known, **peft.options)
+    hold_trained_in_32_bit(attached.model)
     return attached
 
 

@@ -127,8 +127,8 @@ def _export_weights(model: Any, path: Path) -> None:
 def restore(model: Any, directory: Path) -> None:
     """Read an exported adapter into a model with the same method attached.
 
-    Attaching first puts the base into the same state as for training (peft turns norms and
-    embeddings of a quantized base to 32 bit), so that the answers are those of the trained model.
+    Attaching first puts the base into the same state as for training (what is trained is held in
+    32 bit), so that the answers are those of the trained model.
 
     Args:
         model: what the method's `attach` returned, weights untrained.

@@ -26,7 +26,6 @@ _NO_GRADIENT = "its weights get no gradient over packed weights"
 _FAILS = "it cannot be attached to packed weights, or fails in its first pass"
 _VIEW = "it adds in place to what bitsandbytes hands out as a view, which torch refuses"
 _WHOLE = "packed weights are whole numbers, which take no gradient"
-_HALF = "its own weights would be trained in float16, whose smallest step is too coarse"
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,6 @@ RULES = (
         instead="use quantization=fp32 or bf16, or peft=olora, which requantizes the rest",
     ),
     Rule(("full", "freeze"), _WHOLE, PACKED, instead="use fp32 or bf16, or peft=qlora over nf4"),
-    Rule(("full", "freeze", "bitfit"), _HALF, (Precision.fp16,)),
     Rule(
         ("bitfit",),
         "the architecture has no biases",

@@ -166,12 +166,12 @@ def attach_with(model: Any, options: Mapping[str, Any], computed: Mapping[str, A
 
 
 def made_ready(model: Any) -> Any:
-    """Return the base as a method can train it: frozen, its plain weights in 32 bit if packed."""
-    if getattr(model, "is_quantized", False):
-        import peft
+    """Return the base as a method can train it: frozen.
 
-        # Checkpointing belongs to training and is switched on there; some methods forbid it.
-        return peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    peft's own preparation of a packed base would turn everything else to 32 bit: embeddings and
+    head take twice the memory, and every layer computes in 32 bit (docs/decisions/047).
+    """
+    model.requires_grad_(False)
     return model
 
 

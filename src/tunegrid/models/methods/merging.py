@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunegrid.config.schema import CellConfig
-
-if TYPE_CHECKING:
-    pass
 
 
 def trained_model(config: CellConfig, base: Any, adapter: Path, steps: int) -> Any:
@@ -68,8 +65,12 @@ def _without_its_start(config: CellConfig, base: Any, steps: int) -> tuple[CellC
 
 def _plain(model: Any) -> Any:
     """Return a base with plain weights in 32 bit."""
+    import torch
+
+    from tunegrid.models.compute import convert
+
     if getattr(model, "is_quantized", False):
         model = model.dequantize()
         # transformers leaves these behind, and peft asks them before it merges.
         model.is_loaded_in_8bit = model.is_loaded_in_4bit = model.is_quantized = False
-    return model.float()
+    return convert(model, torch.float32)

@@ -90,10 +90,14 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
         return y
 
     def _added(self, name: str, states: torch.Tensor) -> torch.Tensor:
+        given = states.dtype
         down, up = self.bottleneck_down[name], self.bottleneck_up[name]
         weight = cast(torch.Tensor, down.weight)
-        own = self.bottleneck_dropout[name](states.to(weight.dtype))
-        return (self.scaling[name] * up(self.activation[name](down(own)))).to(states.dtype)
+        # Under autocast the projections turn what they read to the type of the computation.
+        if not torch.is_autocast_enabled(states.device.type):
+            states = states.to(weight.dtype)
+        own = self.bottleneck_dropout[name](states)
+        return (self.scaling[name] * up(self.activation[name](down(own)))).to(given)
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Raise ValueError: the adapter is not linear."""
