@@ -282,7 +282,8 @@ class RuntimeConfig:
     """Prompt and new tokens a generation batch may hold."""
     layout: Layout = Layout.auto
     attention: Attention = Attention.auto
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool | None = None
+    """Compute activations again instead of keeping them; None: where they would not fit."""
     keep_checkpoint: bool = False
     """Keep the last checkpoint after the adapter is exported."""
     progress: bool = True

@@ -7,7 +7,7 @@ nothing has to be told that a cell has finished; a probe writes one file of its 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -125,6 +125,9 @@ def measurement(record: Mapping[str, Any]) -> Measurement:
         ValueError: a rate that is not above 0.
     """
     config, total = record["config"], record["total_parameters"]
+    setting = memory.setting(config)
+    # What was done counts, where the settings left it to the device's memory.
+    again = record.get("gradient_checkpointing", bool(setting.has_gradient_checkpointing))
     if not record["tokens_per_second"] > 0:
         raise ValueError("a rate must be above 0")
     device = devices.device_name(record["hardware"], config["runtime"]["device"])
@@ -139,11 +142,11 @@ def measurement(record: Mapping[str, Any]) -> Measurement:
         passes=passes(
             record["trainable_parameters"],
             total,
-            has_checkpointing=config["runtime"]["gradient_checkpointing"],
+            has_checkpointing=again,
         ),
         tokens_per_second=record["tokens_per_second"] / gpus,
         peak_memory_bytes=record["peak_memory_bytes"],
-        setting=memory.setting(config),
+        setting=replace(setting, has_gradient_checkpointing=again),
     )
 
 

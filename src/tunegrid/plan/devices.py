@@ -32,24 +32,27 @@ class Hardware:
     single_peak: float | None
     """In 32 bit."""
     bandwidth: float | None
+    memory: float | None = None
+    """Bytes."""
 
 
 # From the makers' data sheets: dense tensor peak in 16 bit, peak in 32 bit (both in 10^12 a
-# second), and 10^9 bytes a second. A name means every card whose own name holds all its words.
-STATED: dict[str, tuple[float, float, float]] = {
-    "H100 PCIe": (756, 51, 2000),
-    "H100 NVL": (835, 60, 3900),
-    "H100": (989, 67, 3350),
-    "H200": (989, 67, 4800),
-    "A100 40GB": (312, 19.5, 1555),
-    "A100": (312, 19.5, 2039),
-    "A40": (149.7, 37.4, 696),
-    "L40S": (362, 91.6, 864),
-    "L4": (121, 30.3, 300),
-    "V100": (125, 15.7, 900),
-    "T4": (65, 8.1, 320),
-    "RTX 4090": (165.2, 82.6, 1008),
-    "RTX 3090": (71, 35.6, 936),
+# second), 10^9 bytes a second, and 10^9 bytes of memory (the smaller size where a card has two). A
+# name means every card whose own name holds all its words.
+STATED: dict[str, tuple[float, float, float, float]] = {
+    "H100 PCIe": (756, 51, 2000, 80),
+    "H100 NVL": (835, 60, 3900, 94),
+    "H100": (989, 67, 3350, 80),
+    "H200": (989, 67, 4800, 141),
+    "A100 40GB": (312, 19.5, 1555, 40),
+    "A100": (312, 19.5, 2039, 80),
+    "A40": (149.7, 37.4, 696, 48),
+    "L40S": (362, 91.6, 864, 48),
+    "L4": (121, 30.3, 300, 24),
+    "V100": (125, 15.7, 900, 16),
+    "T4": (65, 8.1, 320, 16),
+    "RTX 4090": (165.2, 82.6, 1008, 24),
+    "RTX 3090": (71, 35.6, 936, 24),
 }
 
 # A CPU core of 2015 or later: two fused multiply-adds of eight numbers a cycle.
@@ -116,7 +119,8 @@ def this_processor() -> Hardware:
     frequency = psutil.cpu_freq()
     fastest = (frequency.max or frequency.current) * 1e6 if frequency is not None else 0.0
     peak = (cores or 1) * (fastest or CYCLES_PER_SECOND) * OPERATIONS_PER_CYCLE
-    return Hardware(_processor_name(processor(), cores), True, peak, peak, CPU_BANDWIDTH)
+    memory = float(psutil.virtual_memory().total)
+    return Hardware(_processor_name(processor(), cores), True, peak, peak, CPU_BANDWIDTH, memory)
 
 
 def _processor_name(name: str, cores: object) -> str:
@@ -136,8 +140,8 @@ def _with_figures(name: str) -> Hardware:
     key = _key(name)
     if key is None:
         return Hardware(name, False, None, None, None)
-    half, single, bandwidth = STATED[key]
-    return Hardware(name, False, half * 1e12, single * 1e12, bandwidth * 1e9)
+    half, single, bandwidth, memory = STATED[key]
+    return Hardware(name, False, half * 1e12, single * 1e12, bandwidth * 1e9, memory * 1e9)
 
 
 def _key(name: str) -> str | None:

@@ -9,16 +9,21 @@ Peak = weights + the larger of training (gradients, optimizer, activations, logi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from tunegrid.plan.architecture import Architecture
+
+if TYPE_CHECKING:
+    from tunegrid.plan.activations import Activations
 
 LOGITS_AT_ONCE = 2**26
 """As `tunegrid.training.loss_head` has it, which cannot be imported without torch."""
 PROCESS_BYTES = 525 * 2**20
 """Resident memory of a process that has imported what a cell imports, measured on a CPU."""
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+SHARE_OF_MEMORY = 0.9
+"""What of a device's memory a cell may fill; the rest goes to its driver and to fragments."""
 NF4_BLOCK = 64
 """Weights that share a scale, bitsandbytes' default."""
 NF4_BLOCKS_OF_SCALES = 256
@@ -37,7 +42,8 @@ class Setting:
     generation_batch_tokens: int
     max_length_tokens: int
     examples_per_step: int
-    has_gradient_checkpointing: bool
+    has_gradient_checkpointing: bool | None
+    """None: where it would not fit otherwise."""
     attention: str
     optimizer: str
     generates: bool
@@ -66,9 +72,18 @@ def setting(config: Mapping[str, Any]) -> Setting:
     )
 
 
-def peak_bytes(one: Architecture, given: Setting, *, on_cpu: bool) -> float:
-    """Return the estimated peak of a cell's memory in bytes."""
-    work = training_bytes(one, given) if one.trainable else 0.0
+def peak_bytes(
+    one: Architecture, given: Setting, *, on_cpu: bool, activations: Activations | None = None
+) -> float:
+    """Return the estimated peak of a cell's memory in bytes.
+
+    Args:
+        one: the base with its method.
+        given: the settings.
+        on_cpu: whether the process itself counts.
+        activations: as they were traced; None takes the formula.
+    """
+    work = training_bytes(one, given, activations) if one.trainable else 0.0
     if given.generates:
         work = max(work, generation_bytes(one, given))
     return weight_bytes(one, given) + work + (PROCESS_BYTES if on_cpu else 0)
@@ -78,11 +93,10 @@ def weight_bytes(one: Architecture, given: Setting) -> float:
     """Return the bytes of all weights, the method's included."""
     width = BYTES[given.dtype]
     added = max(0, one.total - one.base)
+    # What is trained is held in 32 bit, whatever the base is held in.
+    wider = (one.trainable - min(one.trainable, added)) * (4 - width)
     if given.precision not in ("int8", "nf4"):
-        # peft holds a method's own weights in 32 bit, whatever the base is held in.
-        return one.base * width + added * 4
-    # Before a method is attached, peft turns what is not packed into 32 bit.
-    rest_width = 4 if one.trainable else width
+        return one.base * width + wider + added * 4
     if given.precision == "int8":
         packed = 1.0
     else:
@@ -91,32 +105,69 @@ def weight_bytes(one: Architecture, given: Setting) -> float:
     rest = one.base - one.quantizable
     # One matrix at a time is unpacked to compute with.
     unpacked = one.largest_linear * width
-    return one.quantizable * packed + rest * rest_width + unpacked + added * 4
+    return one.quantizable * packed + rest * width + wider + unpacked + added * 4
 
 
-def training_bytes(one: Architecture, given: Setting) -> float:
+def micro_batch_tokens(budget: int, longest: int, examples: int) -> int:
+    """Return the tokens of the largest micro-batch: at least an example, at most those of a step.
+
+    Args:
+        budget: `runtime.micro_batch_tokens`.
+        longest: tokens of the longest example.
+        examples: of an optimizer step.
+    """
+    return min(max(budget, longest), examples * longest)
+
+
+def training_bytes(
+    one: Architecture, given: Setting, activations: Activations | None = None
+) -> float:
     """Return the bytes of gradients, optimizer, activations and logits of a training step."""
-    added = max(0, one.total - one.base)
-    own = min(one.trainable, added)
-    of_base = one.trainable - own
     width = BYTES[given.dtype]
     states = next((n for part, n in STATES.items() if part in given.optimizer.lower()), 2)
-    # A trained weight of the base keeps gradient and states in the base's type.
-    optimizer = own * 4 * (1 + states) + of_base * width * (1 + states)
-    # A micro-batch holds at least one example, and never more than those of a step.
-    longest = given.max_length_tokens
-    tokens = min(max(given.micro_batch_tokens, longest), given.examples_per_step * longest)
+    optimizer = one.trainable * 4 * (1 + states)
+    tokens = micro_batch_tokens(
+        given.micro_batch_tokens, given.max_length_tokens, given.examples_per_step
+    )
+    again = bool(given.has_gradient_checkpointing)
     layer = activation_bytes(one, given)
-    if given.has_gradient_checkpointing:
-        activations = tokens * (one.layers * one.hidden * width + layer)
+    if activations is not None:
+        kept = activations.of(one.layers, tokens, has_checkpointing=again)
+    elif again:
+        kept = tokens * (one.layers * one.hidden * width + layer)
     else:
-        activations = tokens * one.layers * layer
+        kept = tokens * one.layers * layer
     logits = min(tokens * one.vocabulary, LOGITS_AT_ONCE) * (width + 4 + 4)
-    return optimizer + activations + logits
+    return optimizer + kept + logits
+
+
+def with_checkpointing_where_needed(
+    one: Architecture,
+    given: Setting,
+    *,
+    on_cpu: bool,
+    activations: Activations | None,
+    available: float | None,
+) -> Setting:
+    """Return the settings with gradient checkpointing decided, as training decides it.
+
+    Args:
+        one: the base with its method.
+        given: the settings.
+        on_cpu: whether the process itself counts.
+        activations: as they were traced.
+        available: memory of the device; None where it is not known, and nothing is decided then.
+    """
+    if given.has_gradient_checkpointing is not None:
+        return given
+    can = activations is None or activations.again_fixed is not None
+    peak = peak_bytes(one, given, on_cpu=on_cpu, activations=activations)
+    needed = available is not None and can and peak > SHARE_OF_MEMORY * available
+    return replace(given, has_gradient_checkpointing=needed)
 
 
 def activation_bytes(one: Architecture, given: Setting) -> float:
-    """Return the bytes that one token leaves in one layer for the backward pass.
+    """Return the bytes that one token leaves in one layer, where they could not be traced.
 
     Korthikanti et al. (arXiv 2205.05198, section 4.1) count 34 bytes x hidden for a plain layer of
     16 bit: 17 numbers, 8 of them of the feed-forward part. A gated one keeps three of its width.

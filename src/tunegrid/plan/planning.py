@@ -18,6 +18,7 @@ from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import TunegridError
 from tunegrid.config.fingerprint import canonical_json
 from tunegrid.plan import (
+    activations,
     architecture,
     calibration,
     devices,
@@ -28,6 +29,7 @@ from tunegrid.plan import (
     memory,
 )
 from tunegrid.plan import progress as status
+from tunegrid.plan.activations import Activations
 from tunegrid.plan.architecture import Architecture
 from tunegrid.plan.calibration import Measurement, Wanted
 from tunegrid.plan.devices import Hardware
@@ -66,7 +68,11 @@ def plan(items: Sequence[Planned]) -> Plan:
 
 
 def _jobs(item: Planned) -> list[facts.Job]:
-    found = [architecture.job(item.cell.config), *evaluations.jobs(item.cell.config)]
+    config = item.cell.config
+    found = [architecture.job(config), *evaluations.jobs(config)]
+    kept = activations.job(config, on_cpu=devices.device_of(config.runtime).is_cpu)
+    if kept is not None:
+        found.append(kept)
     try:
         mixture = examples.job(item.cell)
     except TunegridError:
@@ -114,7 +120,16 @@ def _row(
     )
     if isinstance(numbers, str):
         return row
-    return _estimated(row, numbers, plain, device, left, measurements)
+    job = activations.job(config, on_cpu=device.is_cpu)
+    kept = None if job is None else activations.read(known[job.name])
+    given = memory.with_checkpointing_where_needed(
+        numbers,
+        memory.setting(plain),
+        on_cpu=device.is_cpu,
+        activations=kept,
+        available=device.memory,
+    )
+    return _estimated(row, numbers, given, kept, device, left, measurements)
 
 
 def _amount(cell: Cell, known: Facts) -> tuple[Amount, str | None]:
@@ -132,13 +147,14 @@ def _amount(cell: Cell, known: Facts) -> tuple[Amount, str | None]:
 def _estimated(
     row: Row,
     numbers: Architecture,
-    plain: Mapping[str, Any],
+    given: memory.Setting,
+    kept: Activations | None,
     device: Hardware,
     left: Sequence[Evaluation],
     measurements: Sequence[Measurement],
 ) -> Row:
     """Return the row with memory and hours."""
-    config, given = row.cell.config, memory.setting(plain)
+    config = row.cell.config
     wanted = Wanted(
         base=config.model.name,
         parameters=numbers.total,
@@ -147,12 +163,14 @@ def _estimated(
         dtype=given.dtype,
         device=device.name,
         passes=calibration.passes(
-            numbers.trainable, numbers.total, has_checkpointing=given.has_gradient_checkpointing
+            numbers.trainable,
+            numbers.total,
+            has_checkpointing=bool(given.has_gradient_checkpointing),
         ),
     )
 
     def peak(setting: memory.Setting) -> float:
-        return memory.peak_bytes(numbers, setting, on_cpu=device.is_cpu)
+        return memory.peak_bytes(numbers, setting, on_cpu=device.is_cpu, activations=kept)
 
     correction = calibration.peak_correction(measurements, wanted, peak)
     durations: list[hours.Duration] = []

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tunegrid.cells import identity
+from tunegrid.cells import checkpointing, identity
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import ConfigError, StageError, Stopped
 from tunegrid.config.schema import CellConfig, TrainConfig
@@ -87,6 +87,8 @@ def _measured(
     examples = _encoded(cell, models, mixed, settings)
     attached = models.attached(steps)
     counts = count(attached.model)
+    longest = max((len(example.ids) for example in examples.examples), default=1)
+    again = checkpointing.decided(config, attached.model, longest)
     records: list[Mapping[str, Any]] = []
     short = replace(
         settings,
@@ -106,7 +108,7 @@ def _measured(
                 short,
                 layout=config.runtime.layout,
                 micro_batch_tokens=config.runtime.micro_batch_tokens,
-                gradient_checkpointing=config.runtime.gradient_checkpointing,
+                gradient_checkpointing=again,
                 seed=config.seed,
                 checkpoint_directory=Path(scratch),
                 on_record=records.append,
@@ -125,6 +127,7 @@ def _measured(
         "tokens_per_second": sum(record["tokens"] for record in behind) / seconds,
         "peak_memory_bytes": report.peak_memory_bytes,
         "layout": report.layout,
+        "gradient_checkpointing": again,
         "trainable_parameters": counts.trainable,
         "total_parameters": counts.total,
     }

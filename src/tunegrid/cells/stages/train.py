@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tunegrid.cells import gates, inference_settings
+from tunegrid.cells import checkpointing, gates, inference_settings
 from tunegrid.cells.attempts import note_attempt
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.loaded_models import Models
@@ -69,7 +69,9 @@ def carry_out(
             cell.training,
             layout=runtime.layout,
             micro_batch_tokens=runtime.micro_batch_tokens,
-            gradient_checkpointing=runtime.gradient_checkpointing,
+            gradient_checkpointing=checkpointing.decided(
+                cell.config, attached.model, max((len(e.ids) for e in examples.examples), default=1)
+            ),
             seed=cell.config.seed,
             checkpoint_directory=RunDirectory(cell.directory).checkpoints,
             on_record=on_record,

@@ -72,6 +72,18 @@ def attention_kernel(
     return attention.value
 
 
+def free_bytes(device: torch.device) -> int:
+    """Return the memory that is free on a device: on a GPU, what torch holds unused included."""
+    import torch
+
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
 def context_tokens(config: Any) -> int | None:
     """Return the longest text the base was built for, or None when its config names no limit.
 

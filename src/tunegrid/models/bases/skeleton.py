@@ -81,6 +81,18 @@ def skeleton(
     )
 
 
+def config_of(model: ModelConfig, root: Path) -> Any:
+    """Return a base's transformers config: its config.json, or what its settings state.
+
+    Raises:
+        ConfigError: neither is there, or it is no causal language model's.
+
+    """
+    if model.architecture_config and not _is_at_hand(model, root):
+        return _stated_config(model)
+    return load_config(model, root)
+
+
 def _is_at_hand(model: ModelConfig, root: Path) -> bool:
     """Return whether the base's config.json is in its directory or in the cache of the hub."""
     directory = root / model.path

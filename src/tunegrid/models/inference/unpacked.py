@@ -11,6 +11,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from tunegrid.models.bases.devices import free_bytes
+
 SHARE_OF_FREE_MEMORY = 0.5
 """What of the free memory the copy may take; the rest is for keys, values and logits."""
 
@@ -40,15 +42,3 @@ def held_unpacked(model: Any) -> Iterator[bool]:
     finally:
         for one in found:
             vars(one).pop("held", None)
-
-
-def free_bytes(device: Any) -> int:
-    """Return the memory that is free on a device: on a GPU, what torch holds unused included."""
-    import torch
-
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    import psutil
-
-    return int(psutil.virtual_memory().available)
