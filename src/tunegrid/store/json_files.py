@@ -45,7 +45,21 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 def json_line(record: Any) -> str:
     """Return a record as one line of JSON with its newline."""
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    return json_text(record) + "\n"
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON that UTF-8 can hold.
+
+    Texts are readable as they are; half of a surrogate pair, which models and servers do send,
+    has no UTF-8, and then all that is not ASCII is escaped.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent)
+    return text
 
 
 def to_disk(path: Path) -> None:

@@ -9,7 +9,6 @@ that lost the lock makes nothing more visible, at whatever point it was stopped.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from tunegrid.store.json_files import (
     append_line,
     disk_errors,
     json_line,
+    json_text,
     read_json,
     read_json_lines,
     to_disk,
@@ -112,7 +112,7 @@ class RunDirectory:
 
     def write(self, name: str, value: Any) -> None:
         """Write `value` as the JSON file `name`, atomically."""
-        text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+        text = json_text(value, indent=1) + "\n"
         write_text(self._inside(name), text, self.lock)
 
     def write_lines(self, name: str, records: Iterable[Any]) -> None:
