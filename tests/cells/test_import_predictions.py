@@ -165,3 +165,9 @@ def test_unknown_benchmarks_and_places_are_refused(tmp_path: Path) -> None:
         import_predictions.read("mmcu", tmp_path / "nothing", None, sets=False)
     with pytest.raises(ConfigError, match="belle, mmcu"):
         import_predictions.read("ceval", answers(tmp_path, {}), None, sets=False)
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "nan"])
+def test_a_name_that_tables_would_lose_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="missing value"):
+        import_predictions.run_directory(tmp_path, name)

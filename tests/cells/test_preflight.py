@@ -154,3 +154,12 @@ def test_names_that_become_file_names_stay_in_their_directory(
     assert [problem.split(" is ")[0] for problem in problems] == [
         "a name in eval.benchmarks", "judge.name",
     ]  # fmt: skip
+
+
+def test_names_that_tables_would_lose_are_refused(config: CellConfig) -> None:
+    config.model.name, config.data.name = "NA", "null"
+    problems = preflight.settings_problems(config)
+    assert [problem.split(",")[0] for problem in problems] == [
+        "model.name is 'NA'",
+        "data.name is 'null'",
+    ]

@@ -134,10 +134,6 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
     ),
     "tunegrid/cells/requests.py": ("tests/cells/test_wanted.py", "what a cell asks for"),
     "tunegrid/cells/shared_base.py": ("tests/whole/test_shared_base.py", "cells of one process"),
-    "tunegrid/cells/stages/train.py": (
-        "tests/plan/test_probe.py",
-        "a probe is a training of three steps",
-    ),
     "tunegrid/cli/commands/collect.py": (
         "tests/launch/slurm/test_on_slurm.py",
         "needs jobs",

@@ -52,3 +52,22 @@ def test_a_disk_that_refuses_is_said(tmp_path: Path) -> None:
     (tmp_path / "tables").write_text("in the way", encoding="utf-8")
     with pytest.raises(StoreError, match="cannot write"):
         tables.write(tmp_path)
+
+
+def test_what_is_no_run_is_named_and_hidden_files_are_not(tmp_path: Path) -> None:
+    run = make(tmp_path, 1)
+    runs = run.parent
+    (runs / "empty").mkdir()
+    (runs / "notes").mkdir()
+    (runs / "notes" / "todo.txt").write_text("train more")
+    (runs / "stray.csv").write_text("a,b")
+    (runs / ".hidden").write_text("")
+    (runs / "begins").mkdir()
+    (runs / "begins" / ".lock").write_text("{}")
+    found = tables.write(tmp_path)
+    assert len(found.runs) == 1
+    named = {left_out.path.name: why for left_out, why in found.left_out}
+    assert list(named) == ["empty", "notes", "stray.csv"]
+    assert "empty directory" in named["empty"]
+    assert "no cell.json" in named["notes"]
+    assert "a file" in named["stray.csv"]

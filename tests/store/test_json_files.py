@@ -99,3 +99,13 @@ def test_a_disk_that_refuses_says_which_path_and_what_to_do(tmp_path: Path) -> N
 def test_a_line_is_json_with_its_characters() -> None:
     assert json_files.json_line({"a": "狐"}) == '{"a": "狐"}\n'
     assert json.loads(json_files.json_line("a\nb")) == "a\nb"
+
+
+def test_half_a_surrogate_pair_is_escaped_and_comes_back(tmp_path: Path) -> None:
+    record = {"text": "得分\ud83d", "key\ude00": 1}
+    json_files.append_line(tmp_path / "lines.jsonl", record)
+    json_files.write_text(tmp_path / "whole.json", json_files.json_text(record, indent=1))
+    (tmp_path / "lines.jsonl").read_text(encoding="utf-8")
+    assert list(json_files.read_json_lines(tmp_path / "lines.jsonl")) == [record]
+    assert json_files.read_json(tmp_path / "whole.json") == record
+    assert json_files.json_line({"text": "得分"}) == '{"text": "得分"}\n'

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from doubles.full_disk import largest_file
+from tunegrid.config.errors import StoreError
 from tunegrid.store.lock import Lock, LockLost, owner
 from tunegrid.training.checkpoints import Checkpoints
 
@@ -71,3 +76,34 @@ def test_a_checkpoint_under_a_lock_is_written_in_the_holders_own_directory(tmp_p
         (tmp_path / "checkpoint" / "unfinished").mkdir(parents=True)
         checkpoints.clear_unfinished()
         assert list(checkpoints.directory.iterdir()) == []
+
+
+WRITERS: dict[str, Callable] = {
+    "torch": lambda path: torch.save({"a": torch.zeros(100_000)}, path),
+    "safetensors": lambda path: save_file({"a": torch.zeros(100_000)}, str(path)),
+    "plain": lambda path: path.write_bytes(bytes(400_000)),
+}
+
+
+@pytest.mark.parametrize("library", WRITERS)
+def test_a_disk_that_refuses_is_named_and_gets_its_room_back(tmp_path, library):
+    checkpoints = Checkpoints(tmp_path / "checkpoint")
+    checkpoints.clear_unfinished()
+    (checkpoints.path(5)).mkdir()
+
+    def write() -> None:
+        with checkpoints.writing("checkpoint-10"):
+            checkpoints.unfinished.mkdir()
+            WRITERS[library](checkpoints.unfinished / "weights")
+
+    expected = r"cannot write .*checkpoint-10: .*Free space"
+    with largest_file(65_536), pytest.raises(StoreError, match=expected):
+        write()
+    assert not checkpoints.unfinished.exists()
+    assert checkpoints.steps() == [5]
+
+
+def test_another_error_while_writing_stays_what_it_is(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoint")
+    with pytest.raises(RuntimeError, match="CUDA"), checkpoints.writing("checkpoint-10"):
+        raise RuntimeError("CUDA error: out of memory")

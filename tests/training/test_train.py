@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from doubles import tiny_bases
+from doubles.full_disk import largest_file
 from tunegrid.config.choices import Device, Layout, Precision, Schedule
-from tunegrid.config.errors import ConfigError, StageError
+from tunegrid.config.errors import ConfigError, StageError, StoreError
 from tunegrid.config.schema import QuantizationConfig, TrainConfig
 from tunegrid.models.bases.loading import load
 from tunegrid.training import schedule
@@ -379,3 +380,11 @@ def test_an_example_that_does_not_fit_alone_ends_the_cell_and_names_what_to_lowe
     SmallMemory(20, monkeypatch)
     with pytest.raises(StageError, match=r"=true, lower runtime\.micro_batch"):
         Session(tmp_path).train(validation_set=None)
+
+
+def test_a_full_disk_at_a_checkpoint_ends_with_a_message_and_no_rest(tmp_path):
+    session = Session(tmp_path)
+    with largest_file(4_096), pytest.raises(StoreError, match=r"cannot write .*checkpoint-3: "):
+        session.train()
+    assert list(tmp_path.iterdir()) == []
+    assert session.train().steps == 6

@@ -17,7 +17,7 @@ from tunegrid.cells.requests import GENERATION, build_judge, judge_label
 from tunegrid.cells.stages import score as scoring
 from tunegrid.config.errors import ConfigError, DataError
 from tunegrid.config.functions import find_function, hashed_name
-from tunegrid.config.names import name_problem
+from tunegrid.config.names import name_problem, reads_as_missing
 from tunegrid.config.schema import CellConfig, JudgeConfig
 from tunegrid.evaluation.imported import answers
 from tunegrid.evaluation.imported.answers import ImportedAnswers
@@ -45,6 +45,7 @@ def read(benchmark: str, path: Path, items: Path | None, *, sets: bool) -> Impor
         ConfigError: `benchmark` is unknown for this form.
     """
     problem = name_problem("the benchmark", benchmark)
+    problem = problem or reads_as_missing("the benchmark", benchmark)
     if problem is not None:
         raise ConfigError(problem)
     if not path.exists():
@@ -72,10 +73,13 @@ def run_directory(results: Path, name: str) -> RunDirectory:
     """Return the directory of an imported row.
 
     Raises:
-        ConfigError: a name that is empty or holds control characters.
+        ConfigError: a name that is empty, holds control characters or reads as a missing value.
     """
     if not name.strip() or not name.isprintable():
         raise ConfigError(f"--name is {name!r}; give a name of printable characters")
+    missing = reads_as_missing("--name", name)
+    if missing is not None:
+        raise ConfigError(missing)
     slug = re.sub(r"[^\w.]+", "_", name)[:80]
     return RunDirectory(
         results / "runs" / f"imported-{slug}-{identity.short_hash({'imported': name})}"

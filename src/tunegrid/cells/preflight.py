@@ -18,7 +18,7 @@ from tunegrid.cells import inference_settings
 from tunegrid.config.errors import TunegridError
 from tunegrid.config.fingerprint import canonical_json
 from tunegrid.config.functions import option_problems, suggestion
-from tunegrid.config.names import name_problem
+from tunegrid.config.names import name_problem, reads_as_missing
 from tunegrid.config.ranges import range_problems
 from tunegrid.config.schema import CellConfig, EvalConfig, benchmarks
 from tunegrid.data import prompts
@@ -47,6 +47,7 @@ def settings_problems(config: CellConfig, planning: bool = False) -> list[str]:
     ]
     checks: list[Callable[[CellConfig], Iterator[str]]] = [
         _launchable,
+        _names,
         _base if not planning else _base_directory,
         _method,
         _data,
@@ -59,6 +60,18 @@ def settings_problems(config: CellConfig, planning: bool = False) -> list[str]:
         sharding.problems,
     ]
     return ranges + [problem for check in checks for problem in check(config)]
+
+
+def _names(config: CellConfig) -> Iterator[str]:
+    """Yield the names of choices that tables would lose; every one stands in a row."""
+    for group in ("model", "peft", "quantization", "data", "prompt", "train", "judge"):
+        problem = reads_as_missing(f"{group}.name", getattr(config, group).name)
+        if problem is not None:
+            yield problem
+    for name in config.eval.benchmarks:
+        problem = reads_as_missing("a name in eval.benchmarks", name)
+        if problem is not None:
+            yield problem
 
 
 def _launchable(config: CellConfig) -> Iterator[str]:

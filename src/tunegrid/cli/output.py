@@ -87,7 +87,7 @@ def _cell(value: Any) -> str:
 
 
 def said(damaged: Sequence[tuple[RunDirectory, str]]) -> int:
-    """Name the runs that could not be read; return the exit code."""
+    """Name what lies among the runs and has no row; return the exit code."""
     for run, what in damaged:
-        print(f"{run.path} cannot be read and was left out: {what}", file=sys.stderr)
+        print(f"{run.path} was left out: {what}", file=sys.stderr)
     return 1 if damaged else 0

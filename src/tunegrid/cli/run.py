@@ -183,7 +183,7 @@ def report(members: Sequence[Member]) -> int:
     print_comparison(whole, _ways(members))
     update_tables(runs[0].path.parents[1])
     for run, what in damaged:
-        say(f"{run.path} cannot be read and was left out: {what}")
+        say(f"{run.path} was left out: {what}")
     bad = [status.value for status in state.BAD]
     return int(bool(damaged) or any(row["status"] in bad for row in found))
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,6 +26,8 @@ from tunegrid.config.errors import DataError
 
 CHUNK_BYTES = 1 << 20
 EXCERPT_CHARACTERS = 160
+LONGEST_WHOLE_NUMBER = 300
+"""Digits; a longer one becomes a float."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 # An error this close to the end of what was read may be a value cut in two ("-Infinity", an
@@ -47,24 +49,32 @@ class Record:
     excerpt: str
 
 
-def read_records(path: Path) -> Iterator[Record]:
+def read_records(path: Path, *, whole_numbers: bool = False) -> Iterator[Record]:
     """Yield the records of a UTF-8 file that holds one JSON array or JSON values in sequence.
 
     A byte-order mark at the beginning is accepted. An object with a key given twice comes as
     `RepeatedKeys`.
+
+    Args:
+        path: of the file.
+        whole_numbers: give 1 as an int, as far as one has it; otherwise every number is a float.
 
     Raises:
         DataError: the file is missing, unreadable, empty, not UTF-8 or not JSON; the message has
             line, column, the text found and the number of records that were fine before it.
 
     """
-    text = _Text(path)
+    text = _Text(path, _whole_number if whole_numbers else float)
     text.skip_space()
     if text.peek() == "[":
         text.advance(1)
         yield from _array(text)
     else:
         yield from _sequence(text)
+
+
+def _whole_number(digits: str) -> float:
+    return int(digits) if len(digits) <= LONGEST_WHOLE_NUMBER else float(digits)
 
 
 def shortened(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
@@ -120,7 +130,7 @@ def _sequence(text: _Text) -> Iterator[Record]:
 class _Text:
     """The decoded text of a file from a moving place on, with its line and column."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, parse_int: Callable[[str], float]) -> None:
         self.path = path
         if path.is_dir():
             raise DataError(f"{path} is a directory; name the JSON file in it")
@@ -131,9 +141,9 @@ class _Text:
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from error
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        # Integers become floats: CPython refuses one of more than 4,300 digits, and no reader
-        # takes a number for a text.
-        self._json = json.JSONDecoder(object_pairs_hook=_object, parse_int=float)
+        # CPython refuses an integer of more than 4,300 digits, and no reader takes a number for
+        # a text.
+        self._json = json.JSONDecoder(object_pairs_hook=_object, parse_int=parse_int)
         self._buffer = ""
         self._place = 0
         self._line = 1

@@ -7,6 +7,7 @@ The harness is an optional package and is imported when it is called.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,15 +104,17 @@ def measurements(found: Mapping[str, Any]) -> list[Measurement]:
                 continue
             factor = 100.0 if metric in SHARES else 1.0
             error = values.get(f"{metric}_stderr,{filtered}")
+            items = int(counts.get("effective", values.get("sample_len", 0)) or 0)
+            is_finite = math.isfinite(value)
             rows.append(
                 Measurement(
                     category=task,
                     metric=metric if filtered == "none" else f"{metric} ({filtered})",
-                    value=factor * float(value),
-                    items=int(counts.get("effective", values.get("sample_len", 0)) or 0),
-                    unscored=0,
+                    value=factor * float(value) if is_finite else None,
+                    items=items if is_finite else 0,
+                    unscored=0 if is_finite else items,
                     standard_error=factor * float(error)
-                    if isinstance(error, int | float)
+                    if is_finite and isinstance(error, int | float) and math.isfinite(error)
                     else None,
                 )
             )

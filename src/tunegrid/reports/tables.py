@@ -12,7 +12,7 @@ from typing import Any
 
 from tunegrid.reports import rows
 from tunegrid.reports.index import Index
-from tunegrid.store.run_directory import RunDirectory, finished_runs
+from tunegrid.store.run_directory import RunDirectory, finished_runs, strays
 
 METRICS, RUNS = "metrics.csv", "runs.csv"
 
@@ -24,13 +24,14 @@ class Tables:
     metrics: list[dict[str, Any]]
     runs: list[dict[str, Any]]
     left_out: list[tuple[RunDirectory, str]]
-    """Runs without rows, and why."""
+    """Runs without rows and what is no run, and why."""
 
 
 def read(results: Path) -> Tables:
     """Return the rows of all runs under a results directory."""
     memory = Index(results)
     whole, left_out = rows.readable(finished_runs(results), memory)
+    left_out += strays(results)
     return Tables(rows.metric_rows(whole, memory), rows.run_rows(whole, memory=memory), left_out)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,10 @@ from typing import IO, Any, Protocol
 from tunegrid.config.errors import StoreError
 
 BLOCK_BYTES = 65_536
+# "I/O error: No space left on device (os error 28)" of safetensors.
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+# "[enforce fail at inline_container.cc:668] . unexpected pos 64 vs 0" of torch.save.
+_CUT_SHORT = re.compile(r"PytorchStreamWriter|inline_container\.cc")
 _NO_FSYNC_OF_DIRECTORIES = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF)
 
 
@@ -35,17 +40,49 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn a failing disk into a StoreError that says which path and what to do."""
     try:
         yield
-    except OSError as error:
+    except Exception as error:
+        reason = _refusal(error)
+        if reason is None:
+            raise
         raise StoreError(
-            f"cannot write {path}: {error.strerror or error}. Earlier files are intact. "
+            f"cannot write {path}: {reason}. Earlier files are intact. "
             "Free space or fix the permissions, or choose another place with "
             "runtime.results=<directory>; then run the same command again."
         ) from error
 
 
+def _refusal(error: Exception) -> str | None:
+    """Return how the disk refused, or None where the error is another.
+
+    torch and safetensors write in libraries of their own, whose errors are no OSError.
+    """
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    said = _OS_ERROR.search(str(error))
+    if said is not None:
+        return os.strerror(int(said[1]))
+    if _CUT_SHORT.search(str(error)):
+        return "the disk took only a part of a file"
+    return None
+
+
 def json_line(record: Any) -> str:
     """Return a record as one line of JSON with its newline."""
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    return json_text(record) + "\n"
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON that UTF-8 can hold.
+
+    Texts are readable as they are; half of a surrogate pair, which models and servers do send,
+    has no UTF-8, and then all that is not ASCII is escaped.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent)
+    return text
 
 
 def to_disk(path: Path) -> None:

@@ -9,7 +9,6 @@ that lost the lock makes nothing more visible, at whatever point it was stopped.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from tunegrid.store.json_files import (
     append_line,
     disk_errors,
     json_line,
+    json_text,
     read_json,
     read_json_lines,
     to_disk,
@@ -112,7 +112,7 @@ class RunDirectory:
 
     def write(self, name: str, value: Any) -> None:
         """Write `value` as the JSON file `name`, atomically."""
-        text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+        text = json_text(value, indent=1) + "\n"
         write_text(self._inside(name), text, self.lock)
 
     def write_lines(self, name: str, records: Iterable[Any]) -> None:
@@ -157,7 +157,12 @@ class RunDirectory:
                 shutil.rmtree(temporary)
             self.path.mkdir(parents=True, exist_ok=True)
             temporary.mkdir()
-            yield temporary
+            try:
+                yield temporary
+            except Exception:
+                # On a full disk there is room again, for one thing to say how it failed.
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
             tree_to_disk(temporary)
             old = self._moved_away(final) if final.exists() else None
             self._require()
@@ -252,3 +257,25 @@ def finished_runs(results: Path) -> list[RunDirectory]:
     if not runs.is_dir():
         return []
     return [RunDirectory(path.parent) for path in sorted(runs.glob(f"*/{CELL}"))]
+
+
+def strays(results: Path) -> list[tuple[RunDirectory, str]]:
+    """Return what lies under `results`/runs and is no run, each with why.
+
+    A hidden file is not looked at, nor a directory that a process is just beginning.
+    """
+    runs = results / "runs"
+    if not runs.is_dir():
+        return []
+    found = []
+    for path in sorted(runs.iterdir()):
+        if path.name.startswith(".") or (path / CELL).exists() or (path / LOCK).exists():
+            continue
+        if not path.is_dir():
+            what = "it is a file, and only run directories belong there; move it away from runs/"
+        elif not any(path.iterdir()):
+            what = "it is an empty directory; remove it"
+        else:
+            what = f"it has no {CELL} and is no run; move it away from runs/"
+        found.append((RunDirectory(path), what))
+    return found

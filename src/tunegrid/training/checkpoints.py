@@ -13,9 +13,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tunegrid.store.json_files import Writer, to_disk, tree_to_disk
+from tunegrid.store.json_files import Writer, disk_errors, to_disk, tree_to_disk
 
 KEPT = 2
 """Checkpoints kept: the latest, and one before it should a disk damage the latest."""
@@ -47,6 +49,25 @@ class Checkpoints:
         for place in {self.unfinished, self.directory / "unfinished"}:
             shutil.rmtree(place, ignore_errors=True)
         self.directory.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Write something into `unfinished/`; it is removed where that fails.
+
+        A full disk then has room again for the note that says how the run failed.
+
+        Args:
+            what: the name that it will have.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        try:
+            with disk_errors(self.directory / what):
+                yield
+        except Exception:
+            shutil.rmtree(self.unfinished, ignore_errors=True)
+            raise
 
     def steps(self) -> list[int]:
         """Return the steps of the whole checkpoints, in order."""

@@ -228,9 +228,10 @@ class StepTrainer(Trainer):
         self.ledger.validation_losses[step] = loss
         if self._keep_best and self.ledger.best_step == step:
             temporary = self._checkpoints.unfinished / "best.safetensors"
-            save_trainable(self.model, temporary)
-            if self.args.should_save:
-                self._checkpoints.publish_best(temporary, step)
+            with self._checkpoints.writing(self._checkpoints.best_path(step).name):
+                save_trainable(self.model, temporary)
+                if self.args.should_save:
+                    self._checkpoints.publish_best(temporary, step)
         process_group.barrier()
         if self.is_world_process_zero():
             self._on_record({"step": step, "epoch": self.state.epoch, "validation_loss": loss})
@@ -277,10 +278,14 @@ class StepTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write a checkpoint into `unfinished/` and publish it when it is whole."""
+        step = self.state.global_step
+        with self._checkpoints.writing(f"checkpoint-{step}"):
+            self._save_checkpoint_whole(model, trial, step)
+
+    def _save_checkpoint_whole(self, model: Any, trial: Any, step: int) -> None:
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            step = self.state.global_step
             written = self._checkpoints.unfinished / f"checkpoint-{step}"
             ledger = json.dumps(self.ledger.to_json(), indent=1)
             (written / LEDGER).write_text(ledger, encoding="utf-8")

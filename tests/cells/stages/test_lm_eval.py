@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from doubles import tiny_bases
 from tunegrid.cells import pipeline, state
+from tunegrid.cells.stages import lm_eval
 from tunegrid.config.errors import ConfigError
 from tunegrid.reports import rows
 from tunegrid.store import json_files, run_files
@@ -34,6 +36,16 @@ def test_the_harness_numbers_become_rows_with_their_units() -> None:
     assert found["two", "word_perplexity"].standard_error is None
     assert found["three", "exact_match (loose)"].value == 100.0
     assert len(found) == 4
+
+
+def test_what_is_not_finite_is_no_value_and_its_items_are_unscored() -> None:
+    results = {"one": {"acc,none": math.nan, "acc_stderr,none": math.nan, "f1,none": 0.5}}
+    found = {"results": results, "n-samples": {"one": {"effective": 4}}}
+    nan, fine = harness.measurements(found)
+    assert (nan.value, nan.items, nan.unscored, nan.standard_error) == (None, 0, 4, None)
+    assert (fine.value, fine.items, fine.unscored) == (50.0, 4, 0)
+    assert lm_eval._first_metric({"metrics": ["acc"], "acc": math.nan}) is None
+    assert lm_eval._first_metric({"metrics": ["acc"], "acc": 1}) == 1.0
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 
 import pytest
 
@@ -179,7 +181,8 @@ FORMS = [
     ("Score is 0.5/1.0.", 0.5),
     ("根据标准，答对得1分，答错得0分。", None),
     ("答对得1分", None),
-    ("正确得1分，错误得0分，模型答错了，得0分", None),
+    # The first two are the rule, the last is said of the answer.
+    ("正确得1分，错误得0分，模型答错了，得0分", 0),
     ("得分：一", None),
 ]
 
@@ -206,16 +209,58 @@ def test_a_reply_gives_the_right_score_or_none(reply: str, score: float | None) 
         ("得分：0.", parsing.CUT_OFF),
         ("得分：0.8-0.9", parsing.NOT_PLAIN),
         ("如果补充例子可得1分", parsing.IN_DOUBT),
+        ("完全正确的回答得1分。该模型的回答是错误的。", parsing.GENERAL),
+        ("<think>得分：0.9", parsing.ONLY_THOUGHTS),
+        ("得分：0。8", parsing.NOT_PLAIN),
     ],
 )
 def test_the_reason_says_why_there_is_none(reply: str, reason: str) -> None:
     assert parse(reply) == parsing.Parsed(None, reason)
 
 
+WRITTEN = {
+    name: [
+        json.loads(line)
+        for line in (Path(__file__).parent / f"replies_{name}.jsonl")
+        .read_text("utf-8")
+        .splitlines()
+    ]
+    for name in ("seen", "held_out")
+}
+"""Replies with the score a careful reader takes from them, null for none; those held out were not
+looked at while the rules were written."""
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_no_written_reply_gives_a_wrong_number_and_few_give_none(name: str) -> None:
+    replies = WRITTEN[name]
+    assert len({one["reply"] for one in replies}) == len(replies) >= 60
+    readable = [one for one in replies if one["score"] is not None]
+    assert 20 <= len(readable) <= len(replies) - 20
+    found = {one["reply"]: parse(one["reply"]).score for one in replies}
+    wrong = [
+        (one["reply"], found[one["reply"]])
+        for one in replies
+        if found[one["reply"]] not in (None, one["score"])
+    ]
+    assert wrong == []
+    unparsed = [one["reply"] for one in readable if found[one["reply"]] is None]
+    assert len(unparsed) <= 0.08 * len(readable), unparsed
+
+
 def test_any_text_is_read_without_an_error_and_in_range() -> None:
     """Random text of the alphabet that the expressions look for, and long runs of it."""
     draw = random.Random(0)  # noqa: S311
-    pieces = [*"0189.．:：-/%分为得给满打 \n“”()（）", "得分", "分数", "最终", "如果", "score"]
+    pieces = [
+        *"0189.．:：-/%分为得给满打 \n“”()（）",
+        "得分",
+        "分数",
+        "最终",
+        "如果",
+        "score",
+        "<think>",
+    ]
+    pieces += ["</think>", "的回答", "一个", "to get", "answers", "1分中"]
     for _ in range(3000):
         text = "".join(draw.choices(pieces, k=draw.randrange(1, 30)))
         found = parse(text)

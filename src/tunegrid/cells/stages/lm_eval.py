@@ -6,6 +6,7 @@ Owns: predictions/ and scores/ of the harness' tasks. Knows nothing of how they 
 from __future__ import annotations
 
 import importlib.metadata
+import math
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,8 @@ def run(cell: Cell, run_directory: RunDirectory, models: AnsweringModels) -> str
             {
                 "identifier": f"{task}-{sample['doc_id']}-{sample.get('filter', 'none')}",
                 "category": task,
-                "value": _first_metric(sample),
-                "reason": "",
+                "value": (value := _first_metric(sample)),
+                "reason": "" if value is not None else "no finite number",
             }
             for task, sample in samples
         ],
@@ -107,7 +108,7 @@ def _first_metric(sample: dict[str, Any]) -> float | None:
     """Return an item's own score: its first metric that is a number."""
     values = [sample.get(metric) for metric in sample.get("metrics", [])]
     numbers = [float(value) for value in values if isinstance(value, int | float)]
-    return numbers[0] if numbers else None
+    return numbers[0] if numbers and math.isfinite(numbers[0]) else None
 
 
 def _plain(value: Any) -> Any:

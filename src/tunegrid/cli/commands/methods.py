@@ -102,10 +102,12 @@ def merge(options: argparse.Namespace) -> int:
 
 def rates(options: argparse.Namespace) -> int:
     """Print the validation loss of every method and learning rate, the best marked."""
-    from tunegrid.cli.output import all_runs, print_json, print_table
+    from tunegrid.cli.output import all_runs, print_json, print_table, said
     from tunegrid.reports import learning_rates
+    from tunegrid.reports.rows import readable
 
-    rows = learning_rates.rows(all_runs(options.results))
+    runs, left_out = readable(all_runs(options.results))
+    rows = learning_rates.rows(runs)
     if not rows:
         raise ConfigError(
             "no cell has a validation loss; set data.validation_examples and "
@@ -117,18 +119,20 @@ def rates(options: argparse.Namespace) -> int:
         print_table(
             [row | {"best": "best" if row["best"] else ""} for row in rows], learning_rates.COLUMNS
         )
-    return 0
+    return said(left_out)
 
 
 def curves(options: argparse.Namespace) -> int:
     """Print the recorded losses, or draw them."""
-    from tunegrid.cli.output import all_runs, print_json, print_table
+    from tunegrid.cli.output import all_runs, print_json, print_table, said
     from tunegrid.reports.figures import curves as drawing
     from tunegrid.reports.methods import STUDY
+    from tunegrid.reports.rows import readable
 
+    own, left_out = readable(all_runs(options.results))
     runs = [
         run
-        for run in all_runs(options.results)
+        for run in own
         if not options.cells or any(word in run.path.name for word in options.cells)
     ]
     rows = drawing.rows(runs, STUDY)
@@ -144,7 +148,7 @@ def curves(options: argparse.Namespace) -> int:
     elif options.output is None:
         last = {row["train_id"]: row for row in rows}
         print_table(list(last.values()), drawing.COLUMNS[1:])
-    return 0
+    return said(left_out)
 
 
 def _mark(value: Any) -> Any:

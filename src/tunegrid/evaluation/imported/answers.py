@@ -29,7 +29,11 @@ from tunegrid.data.json_records import Record, read_records
 from tunegrid.evaluation.benchmark import MULTIPLE_CHOICE, Benchmark, Item, ItemScore
 from tunegrid.evaluation.benchmarks.mmcu import benchmark as mmcu
 from tunegrid.evaluation.benchmarks.mmcu.files import DISCIPLINES
-from tunegrid.evaluation.imported.lm_eval_samples import harness_benchmark, harness_samples
+from tunegrid.evaluation.imported.lm_eval_samples import (
+    HarnessSample,
+    harness_benchmark,
+    harness_samples,
+)
 
 NO_ANSWER = "未成功回答"
 ANSWER_FIELDS = ("prediction", "answer", "output", "response", "text")
@@ -261,5 +265,13 @@ def read_harness(name: str, files: Sequence[Path]) -> ImportedAnswers:
         harness_benchmark(name, samples, sha256),
         tuple(sample.answer for sample in samples),
         sha256,
-        (),
+        _without_score(samples),
     )
+
+
+def _without_score(samples: Sequence[HarnessSample]) -> tuple[str, ...]:
+    """Return a note on items that a metric gives no finite number, with their first place."""
+    places = [place for sample in samples for place in sample.places.values()]
+    if not places:
+        return ()
+    return (f"{len(places)} scores are no finite numbers and count as unscored, first {places[0]}",)

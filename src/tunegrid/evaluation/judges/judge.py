@@ -37,7 +37,8 @@ class Reply:
     """What came back.
 
     `text` is None when nothing usable did, and `problem` says why; a text with a problem, such
-    as "cut off", is kept and not read. `calls` counts every call that was made for it.
+    as "cut off", is kept and not read. `calls` counts every call that was made for it;
+    `received` has, as they came, the bodies that were no completion with a text.
     """
 
     text: str | None
@@ -45,6 +46,7 @@ class Reply:
     prompt_tokens: int
     new_tokens: int
     calls: int
+    received: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tunegrid.config.errors import ConfigError
+from tunegrid.evaluation.judges import openai_client
 from tunegrid.evaluation.judges.judge import (
     SYSTEM,
     Ask,
@@ -222,7 +223,7 @@ def _estimate(
     requests: Sequence[Request], max_tokens: int, prompt_price: float | None, price: float | None
 ) -> str:
     """Return the calls, the tokens and the money that these requests may cost at most."""
-    prompt = sum(len(one.text.encode()) for one in requests)
+    prompt = sum(openai_client.prompt_bytes(one) for one in requests)
     new = max_tokens * len(requests)
     text = f"{len(requests):,} calls, at most {prompt:,} prompt and {new:,} new tokens"
     if prompt_price is not None and price is not None:

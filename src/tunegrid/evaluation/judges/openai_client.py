@@ -9,9 +9,10 @@ of whatever a server sends back, because some servers repeat it in their message
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunegrid.data.json_records import shortened
@@ -20,6 +21,9 @@ from tunegrid.evaluation.judges.judge import OnReply, Reply, Request, Spent
 if TYPE_CHECKING:
     import httpx
 
+NO_TEXT = "the content is no text"
+MOST_TOKENS = 1e9
+"""No call has so many; a server that states more does not count."""
 TRIED_AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)
 REFUSED = (401, 402, 403, 404, 405)
 """Whoever gets one of these for one request gets it for all."""
@@ -105,15 +109,16 @@ class Asking:
         while waiting and self.given_up is None and not self.should_stop():
             one = waiting.pop()
             before = self.calls
+            received: list[str] = []
             try:
-                reply = await self._ask(client, one)
+                reply = await self._ask(client, one, received)
                 self.failed_in_a_row = 0
             except _GivenUp as error:
                 self.given_up = str(error)
-                reply = Reply(None, str(error), 0, 0, 0)
+                reply = Reply(None, str(error), 0, 0, 0, received)
             except (_TryAgain, _Failed) as error:
                 self._count_failure(error)
-                reply = Reply(None, str(error), 0, 0, self.calls - before)
+                reply = Reply(None, str(error), 0, 0, self.calls - before, received)
             self.on_reply(one, reply)
 
     def _count_failure(self, error: Exception) -> None:
@@ -123,8 +128,11 @@ class Asking:
         if self.failed_in_a_row >= self.settings.give_up_after:
             self.given_up = f"{self.failed_in_a_row} requests in a row failed, the last: {error}"
 
-    async def _ask(self, client: httpx.AsyncClient, one: Request) -> Reply:
-        """Return the reply to one request, tried again while failures may pass."""
+    async def _ask(self, client: httpx.AsyncClient, one: Request, received: list[str]) -> Reply:
+        """Return the reply to one request, tried again while failures may pass.
+
+        Bodies that are no completion are added to `received`.
+        """
         import tenacity
 
         settings = self.settings
@@ -151,7 +159,7 @@ class Asking:
                 reserved = self._reserve(one)
                 calls += 1
                 try:
-                    reply = await self._call(client, one, calls)
+                    reply = await self._call(client, one, calls, received)
                     self.tokens += reply.prompt_tokens + reply.new_tokens
                 finally:
                     self.tokens -= reserved
@@ -165,7 +173,7 @@ class Asking:
             raise _GivenUp(
                 f"max_calls={settings.max_calls} is reached; raise judge.options.max_calls to go on"
             )
-        most = len(one.text.encode()) + settings.max_tokens
+        most = prompt_bytes(one) + settings.max_tokens
         if settings.max_tokens_spent is not None and self.tokens + most > settings.max_tokens_spent:
             raise _GivenUp(
                 f"max_tokens_spent={settings.max_tokens_spent} could be exceeded by the next call "
@@ -175,7 +183,9 @@ class Asking:
         self.tokens += most
         return most
 
-    async def _call(self, client: httpx.AsyncClient, one: Request, calls: int) -> Reply:
+    async def _call(
+        self, client: httpx.AsyncClient, one: Request, calls: int, received: list[str]
+    ) -> Reply:
         """Return what one call gives.
 
         Raises:
@@ -190,14 +200,23 @@ class Asking:
         body["messages"] = [*body["messages"], {"role": "user", "content": one.text}]
         try:
             async with asyncio.timeout(self.settings.timeout_seconds):
-                answer = await client.post(f"{self.settings.base_url}/chat/completions", json=body)
+                # Escaped: half a surrogate pair in an answer has no UTF-8.
+                answer = await client.post(
+                    f"{self.settings.base_url}/chat/completions",
+                    content=json.dumps(body),
+                    headers={"Content-Type": "application/json"},
+                )
         except (TimeoutError, httpx.TimeoutException) as error:
             raise _TryAgain(f"no reply in {self.settings.timeout_seconds:g} s") from error
         except httpx.TransportError as error:
             raise _TryAgain(f"{type(error).__name__}: {self._clean(str(error))}") from error
+        received.append(self._without_key(answer.content.decode("utf-8", "backslashreplace")))
         if answer.status_code != 200:
             self._refused(answer)
-        return self._read(answer, one, calls)
+        reply = self._read(answer, one, calls)
+        if reply.problem != NO_TEXT:
+            received.pop()
+        return replace(reply, received=tuple(received))
 
     async def _wait_for_turn(self) -> None:
         """Keep calls apart by the time that calls_per_minute gives each."""
@@ -222,24 +241,34 @@ class Asking:
         raise _Failed(reason)
 
     def _read(self, answer: httpx.Response, one: Request, calls: int) -> Reply:
-        """Return the text of a completion; what is none is a failure that may pass."""
+        """Return the text of a completion; a body that is none is a failure that may pass.
+
+        A completion whose content is no text was answered all the same: it is kept, not read
+        and not asked again.
+        """
         try:
-            value = answer.json()
+            # Whole numbers become floats: CPython refuses one of more than 4,300 digits.
+            value = json.loads(answer.content, parse_int=float)
             choice = value["choices"][0]
-            text = choice["message"]["content"] or ""
-            if not isinstance(text, str):
-                raise TypeError
+            content = choice["message"]["content"]
             finish = choice.get("finish_reason")
-            usage = value.get("usage") or {}
-            # Characters stand for tokens where the server does not count them.
-            prompt_tokens = int(usage.get("prompt_tokens") or len(one.text))
-            new_tokens = int(usage.get("completion_tokens") or len(text))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise _TryAgain(f"no completion in the reply: {self._clean(answer.text)}") from error
         problem = {"length": "cut off", "content_filter": "held back by the server"}.get(
             str(finish), ""
         )
-        return Reply(self._without_key(text), problem, prompt_tokens, new_tokens, calls)
+        text = "" if content is None else content
+        if not isinstance(text, str):
+            text, problem = json.dumps(content, ensure_ascii=False), NO_TEXT
+        usage = value.get("usage")
+        counted = usage if isinstance(usage, Mapping) else {}
+        return Reply(
+            self._without_key(text),
+            problem,
+            _tokens(counted.get("prompt_tokens"), one.text),
+            _tokens(counted.get("completion_tokens"), text),
+            calls,
+        )
 
     def _clean(self, text: str) -> str:
         return shortened(self._without_key(text))
@@ -247,3 +276,16 @@ class Asking:
     def _without_key(self, text: str) -> str:
         key = self.settings.key
         return text.replace(key, "[key]") if key else text
+
+
+def prompt_bytes(one: Request) -> int:
+    """Return the bytes of a prompt, which are at least as many as its tokens."""
+    return len(one.text.encode("utf-8", "surrogatepass"))
+
+
+def _tokens(stated: object, text: str) -> int:
+    """Return the tokens that a server states; characters stand for what is no count."""
+    # NaN is in no range.
+    if isinstance(stated, float) and 0 < stated < MOST_TOKENS:
+        return int(stated)
+    return len(text)

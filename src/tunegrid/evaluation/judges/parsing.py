@@ -15,6 +15,8 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tunegrid.evaluation.judges import statements
+
 EMPTY = "empty reply"
 NO_SCORE = "no score found"
 SEVERAL = "several different scores"
@@ -23,6 +25,8 @@ OTHER_SCALE = "on another scale"
 CUT_OFF = "may be cut off"
 NOT_PLAIN = "not a plain number"
 IN_DOUBT = "the number is a limit, a deduction or a condition"
+GENERAL = "the number is said of answers in general"
+ONLY_THOUGHTS = "thoughts without a verdict"
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ _ANCHORED = re.compile(
     rf"(?P<number>(?P<sign>[-−]\s*)?(?:{_NUMBER}|{_CHINESE}(?=\s*分)|满分))"
     rf"|(?P<verb>{_VERB})\s*{_BETWEEN}\s*(?:{_VERB})?{_LINK}{_OPEN}"
     rf"(?P<number2>(?P<sign2>[-−]\s*)?(?:{_NUMBER}|{_CHINESE}))[\s\"'`*】\])）”]*(?=分(?!之|钟|类|别|析|享)|points?\b)"
-    rf"|(?P<english>(?:give|gave|assign|award|rate|score|deserve|earn|receive)\w*)\b[^.。\n\d]{{0,40}}?{_OPEN}"
+    rf"|(?P<english>(?:give|gave|gets\b|got\b|assign|award|rate|score|deserve|earn|receive)\w*)\b[^.。\n\d]{{0,40}}?{_OPEN}"
     rf"(?P<number3>(?P<sign3>[-−]\s*)?{_NUMBER})",
     re.IGNORECASE,
 )
@@ -89,6 +93,7 @@ _ALONE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _LEADING = re.compile(rf"\s*(?P<number>{_NUMBER})\s*分\s*[。，,;；:：\n]")
+_POINTS = re.compile(rf"({_NUMBER})\s*分")
 _FINAL = re.compile(
     r"(?:最终|最后|综合|综上|总体|整体|总得|final|overall|total)[^。；;!?！？\n]{0,24}$",
     re.IGNORECASE,
@@ -108,7 +113,12 @@ _REVISED = re.compile(
 )
 _AFTER_DOUBT = re.compile(
     r"\s*(?:分|points?)?\s*(?:以上|以下|以内|之内|不到|或更|or (?:more|less|higher|lower)|"
-    r"(?:分)?的(?:回答|答案|标准|要求|条件|水平|作答|范围|满分|总分|区间|情况)|制|吗|？|\?|"
+    r"(?:分)?的(?:回答|答案|标准|要求|条件|前提|水平|作答|作文|范围|满分|总分|区间|情况|例子|示例)|"
+    r"分?(?:中|里)的?|分?(?:需|必须|须|要求)|分?[为是]满分|表示|代表|意味着|对应|制|吗|？|\?|"
+    r"(?:is )?(?:for|given (?:to|for|when|if)|awarded (?:to|for|when|if)|reserved)\b|"
+    r"(?:means|indicates|represents|requires|needs|would|could)\b|"
+    r"to (?:an?|any|all|every|each|perfect|correct|complete|good|right)\b|"
+    r"of (?:the|these|those|all)\b|"
     r"(?:if|when|unless|only)\b|for (?:an?|each|every)\b|"
     r"(?:is |was )?(?:太高|过高|偏高|太低|过低|偏低|too (?:high|low)))",
     re.IGNORECASE,
@@ -119,7 +129,7 @@ _AFTER_RANGE = re.compile(
     re.IGNORECASE,
 )
 _AFTER_FRACTION = re.compile(
-    rf"\s*(?:分|points?)?\s*(?:/|⁄|÷|out of)\s*[\"'`*(（]*(?P<whole>{_NUMBER})", re.IGNORECASE
+    rf"\s*(?:分|points?)?\s*(?:/|⁄|÷|out of|of)\s*[\"'`*(（]*(?P<whole>{_NUMBER})", re.IGNORECASE
 )
 _AFTER_PERCENT = re.compile(r"\s*%")
 _SCALE_TEXT = re.compile(
@@ -142,12 +152,15 @@ def parse(reply: str) -> Parsed:
     "得分：80%", "Score: 0.9"), behind a verb with 分 ("所以，模型答案得1分"), and a
     reply that is a number alone; full-width forms count. Not read, and so None: numbers outside 0
     to 1, replies with several different scores and none that is called final, ranges, deductions
-    and conditions, scores on a scale that is not 1 (unless written as a share, 4/5), and a
-    number at the very end that may have lost its digits.
+    and conditions, what is said of answers in general, in thoughts or with a full stop as decimal
+    point, scores on a scale that is not 1 (unless written as a share, 4/5), and a number at the
+    very end that may have lost its digits.
     """
-    text = _normalized(reply)
-    if not text.strip():
+    if not reply.strip():
         return Parsed(None, EMPTY)
+    text = statements.with_shares(_normalized(statements.without_thoughts(reply)))
+    if not text.strip():
+        return Parsed(None, ONLY_THOUGHTS)
     text = _SCALE_RANGE.sub(lambda match: " " * len(match[0]), text)
     text = _FULL_SCORE_OF_ONE.sub(lambda match: " " * len(match[0]), text)
     candidates = list(_candidates(text))
@@ -157,9 +170,9 @@ def parse(reply: str) -> Parsed:
     if _REVISED.search(text):
         return Parsed(None, IN_DOUBT)
     final = [one for one in candidates if one.is_final and not one.doubt]
-    chosen = final or [one for one in candidates if one.doubt != IN_DOUBT]
+    chosen = final or [one for one in candidates if one.doubt not in (IN_DOUBT, GENERAL)]
     if not chosen:
-        return Parsed(None, IN_DOUBT)
+        return Parsed(None, candidates[0].doubt)
     doubts = [one.doubt for one in chosen if one.doubt]
     if doubts:
         return Parsed(None, doubts[0])
@@ -210,6 +223,8 @@ def _judged(
         return _Candidate(None, IN_DOUBT, False)
     if _AFTER_DOUBT.match(after):
         return _Candidate(None, IN_DOUBT, False)
+    if statements.is_general(text, start, number_start):
+        return _Candidate(None, GENERAL, False)
     if is_negative:
         return _Candidate(None, OUT_OF_RANGE, is_final)
     fraction = _AFTER_FRACTION.match(after)
@@ -238,7 +253,8 @@ def _share(value: float, whole: float) -> float | None:
 
 def _goes_on(number: str, after: str) -> bool:
     """Return whether what follows makes the digits part of something else: 0,8 or 0.8.5 or 1e3."""
-    if re.match(r"\d|[.,]\d|[a-df-zA-Z_^](?!\w*oint)|e[-+]?\d", after):
+    # "0。8": whether the full stop ends a sentence or was meant as a decimal point is not told.
+    if re.match(r"[。·•][ \t]*\d|\d|[.,]\d|[a-df-zA-Z_^](?!\w*oint)|e[-+]?\d", after):
         return True
     if re.match(r"\s*[星级个次题条道名等档倍元步位项处种颗]", after):
         return True
@@ -291,6 +307,10 @@ def _alone(text: str) -> Parsed | None:
         return Parsed(None, OTHER_SCALE) if _other_scales(text) else _in_range(text, value)
     leading = _LEADING.match(text)
     if leading is not None:
+        points = {float(number) for number in _POINTS.findall(text)}
+        # "1分：完全正确；0.5分：部分正确" is the rubric.
+        if len(points) > 1:
+            return Parsed(None, SEVERAL)
         return (
             Parsed(None, OTHER_SCALE)
             if _other_scales(text)

@@ -129,7 +129,7 @@ def test_options_lose_their_labels_and_nothing_else(
         (["题", "1", "2", "3", None, "AD"], "'AD' is not among the options ABC"),
         (["题", "1", "2", "3", "4", "3"], "'3' is not among"),
         (["题", "1", "2", "3", "4", "AB和C"], "is not among"),
-        (["题", "1", "2", "3", "4", None], "the answer (the last column) is empty"),
+        (["题", "1", "2", "3", "4", None], "the answer is empty"),
         (["题", "1", None, None, None, "A"], "1 options found"),
     ],
 )
@@ -151,8 +151,10 @@ def test_bad_rows_are_all_named_with_file_sheet_and_row(
     [
         ("物理", {"S": [HEADER, ORGAN]}, "unknown subject '物理'"),
         ("法律", {"S": [HEADER, ORGAN], "T": [HEADER, ORGAN]}, "2 sheets hold text (S, T)"),
-        ("法律", {"S": [ORGAN, ORGAN]}, "row 1 ends in the answer 'C'"),
-        ("法律", {"S": [["题目", "答案"], ["题", "A"]]}, "2 columns hold text"),
+        # Headers are read: a question is none.
+        ("法律", {"S": [ORGAN, ORGAN]}, "column A ('人体最大的器官是（）') is not understood"),
+        ("法律", {"S": [["题目", "答案"], ["题", "A"]]}, "0 columns are options"),
+        ("法律", {"S": [[], ["题", "A"]]}, "2 columns hold text"),
         ("法律", {"S": []}, "no sheet holds a question"),
         ("法律", {"S": [HEADER]}, "holds no question"),
     ],

@@ -35,9 +35,9 @@ from tunegrid.evaluation.benchmark import (
     by_identifier,
     measurement,
 )
+from tunegrid.evaluation.benchmarks.mmcu.columns import FEWEST_OPTIONS
 from tunegrid.evaluation.benchmarks.mmcu.files import (
     DISCIPLINES,
-    FEWEST_OPTIONS,
     ORIGIN,
     Question,
     half_width,
@@ -276,7 +276,7 @@ def _problem(question: Question, may_be_unanswerable: bool) -> str | None:
         return f"the options are labelled {question.letters}; give each a letter of its own"
     label = label_letters(question.answer)
     if label == "":
-        return "the answer (the last column) is empty; fill it in or remove the row"
+        return "the answer is empty; fill it in or remove the row"
     outside = sorted(set(label) - set(question.letters))
     accepted = may_be_unanswerable or (question.discipline, label) in PUBLISHED_UNANSWERABLE
     if outside and not accepted:

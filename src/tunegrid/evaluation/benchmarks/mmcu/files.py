@@ -4,7 +4,8 @@ Owns: finding the questions, their options and answers as texts, and where each 
 nothing of prompts, extraction or scores.
 
 The authors give out a folder with `test/<subject>.xlsx`: 法律, 心理, 教育_化学 and seven further
-教育_*, and 医疗 with one sheet a subject ("临床医学101题"). A header row, then for instance
+教育_*, and 医疗 with one sheet a subject ("临床医学101题"). A header row (read by
+`columns`), then for instance
 
     | 题目                   | A    | B    | C    | D    | 答案 |
     | 人体最大的器官是（）   | 心脏 | 肝脏 | 皮肤 | 肺   | C    |
@@ -26,10 +27,10 @@ from typing import Any
 from tunegrid.config.errors import DataError
 from tunegrid.config.fingerprint import canonical_json, file_sha256, text_sha256
 from tunegrid.data.json_records import RepeatedKeys, read_records
+from tunegrid.evaluation.benchmarks.mmcu.columns import columns
 
 DISCIPLINES = {"医疗": "medicine", "法律": "law", "心理": "psychology", "教育": "education"}
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-FEWEST_OPTIONS = 2
 
 ORIGIN = (
     "MMCU (11,845 questions, licence CC BY-NC-SA 4.0) is given out by its authors on request "
@@ -202,34 +203,23 @@ def _cell_text(cell: Any) -> str:
 def _from_sheet(
     where: str, discipline: str, subject: str | None, rows: Sequence[Sequence[str]]
 ) -> Iterator[Question]:
-    """Yield the questions below the header; column 0 asks, the last used one answers."""
-    width = max(max((i + 1 for i, cell in enumerate(row) if cell), default=0) for row in rows)
-    if width < FEWEST_OPTIONS + 2:
-        raise DataError(
-            f"{where}: {width} columns hold text; accepted are a question, at least "
-            f"{FEWEST_OPTIONS} options and the answer. Give MMCU's file as it is"
-        )
-    padded = [[*row[:width], *[""] * (width - len(row))] for row in rows]
-    letters = LETTERS[: width - 2]
-    header = half_width(padded[0][-1].strip())
-    if header and set(header) <= set(letters):
-        raise DataError(
-            f"{where}: row 1 ends in the answer {header!r}, but it must be a header and would "
-            "not be asked. Insert a header row (题目, A, B, C, D, 答案)"
-        )
+    """Yield the questions below the header, whose options come in the order of their letters."""
+    width = max(len(row) for row in rows)
+    padded = [[*row, *[""] * (width - len(row))] for row in rows]
+    found = columns(where, padded)
     for row_number, row in enumerate(padded[1:], start=2):
         if not any(row):
             continue
-        options = _without_labels(list(zip(letters, row[1:-1], strict=True)))
+        options = _without_labels([(letter, row[place]) for letter, place in found.options])
         yield Question(
             discipline,
             subject,
             row_number - 1,
             f"{where}, row {row_number}",
-            row[0].strip(),
+            row[found.question].strip(),
             "\n".join(f"{letter}:{text}" for letter, text in options),
             "".join(letter for letter, _ in options),
-            row[-1],
+            row[found.answer],
         )
 
 
