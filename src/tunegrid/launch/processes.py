@@ -1,62 +1,48 @@
-"""Child processes that have torch already imported.
+"""Child processes: starting one, hearing what it says last, and how it ended.
 
-Owns: the process boundary: starting a child, hearing what it says last, and how it ended. Part of
-the edge; never imports torch itself. A child of its own means that an out-of-memory kill, a
-poisoned CUDA context or a logger's global state touches one cell alone. Children are forked from a
-server process that imported torch once, so a cell costs no second import.
+Owns: the process boundary. Part of the edge; never imports torch itself. A child of its own means
+that an out-of-memory kill, a poisoned CUDA context or a logger's global state touches one cell
+alone. Whether it is forked or started anew is decided in `tunegrid.launch.starting`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext
 from types import FrameType
 from typing import Any
 
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import ConfigError
-from tunegrid.config.project import put_on_module_path
-from tunegrid.launch import child, exits
-
-PRELOADED = "tunegrid.launch.preloaded"
-
-_server: ForkServerContext | None = None
-
-
-def server() -> ForkServerContext:
-    """Return the context that forks children; its server starts with the first child."""
-    global _server
-    if _server is None:
-        if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
-            # joblib's own: a child would be told of it and not know it.
-            multiprocessing.set_start_method("forkserver", force=True)
-        _server = multiprocessing.get_context("forkserver")
-        _server.set_forkserver_preload([PRELOADED])
-        # The server imports before it is told sys.path, so a checkout that is not installed
-        # would be preloaded with nothing.
-        put_on_module_path()
-    return _server
+from tunegrid.launch import child, entry, exits, starting
 
 
 class Child:
-    """A child process that runs `function(sender, *arguments)` and may send one last message."""
+    """A child process that runs `function(sender, *arguments)` and may send one last message.
+
+    One that was forked and finds that its CUDA is unusable is started again, anew, and so is
+    every later one.
+    """
 
     def __init__(self, function: Callable[..., None], *arguments: Any) -> None:
-        context = server()
-        self._receiver, sender = context.Pipe(duplex=False)
-        self._process = context.Process(target=function, args=(sender, *arguments))
-        self._process.start()
-        sender.close()
-        self._is_open = True
+        self._task = (function, arguments)
         self.message = ""
         """What it sent last; complete once `code` is not None."""
+        self._start()
+
+    def _start(self) -> None:
+        function, arguments = self._task
+        context = starting.context()
+        self._receiver, sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=entry.begin, args=(function, sender, *arguments))
+        starting.start(self._process)
+        sender.close()
+        self._is_open = True
 
     @property
     def waitable(self) -> Connection | int:
@@ -77,6 +63,10 @@ class Child:
     def code(self) -> int | None:
         """The exit code, below 0 for the signal that ended it; None while it runs."""
         if self._is_open:
+            return None
+        if self._process.exitcode == exits.BAD_FORK:
+            starting.fork_no_more()
+            self._start()
             return None
         return self._process.exitcode
 

@@ -8,7 +8,6 @@ is given by `tunegrid.launch.distributed.cell`.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import shutil
 import signal
@@ -19,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -28,7 +27,7 @@ from typing import NoReturn
 from tunegrid.cells import failure, state
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import StageError, Stopped, StoreError, TunegridError
-from tunegrid.launch import exits
+from tunegrid.launch import entry, exits, starting
 from tunegrid.launch.stop import StopRequest
 from tunegrid.store.run_directory import RunDirectory
 from tunegrid.training.process_group import Place
@@ -41,15 +40,16 @@ Part = Callable[[Cell, Place, Callable[[], bool]], None]
 class Team:
     """The processes of one cell on this machine, started by the cell's own process.
 
-    They are forked before that process has computed anything, so that torch is imported already
-    and neither threads nor a GPU's context are inherited.
+    Where there is no GPU they are forked before that process has computed anything, so that torch
+    is imported already and no threads are inherited. Elsewhere they are started anew: a forked
+    process cannot use CUDA.
     """
 
     def __init__(self, cell: Cell, stop: StopRequest, part: Part) -> None:
         self._cell = cell
         self._stop = stop
         self._part = part
-        self._members: list[ForkProcess] = []
+        self._members: list[BaseProcess] = []
         self._receivers: list[Connection] = []
         self._failed: list[int] = []
         """The ranks of processes that failed, the first one first."""
@@ -67,15 +67,25 @@ class Team:
             with self._stopped_at_once_when_asked_twice():
                 self._start(f"file://{directory}/rendezvous")
                 self._watch()
+                if any(member.exitcode == exits.BAD_FORK for member in self._members):
+                    self._end_members()
+                    starting.fork_no_more()
+                    self._start(f"file://{directory}/second-rendezvous")
+                    self._watch()
         finally:
-            for member in self._members:
-                member.kill()
-                member.join()
+            self._end_members()
             shutil.rmtree(directory, ignore_errors=True)
         self._conclude()
 
+    def _end_members(self) -> None:
+        for member in self._members:
+            member.kill()
+            member.join()
+
     def _start(self, rendezvous: str) -> None:
-        context = multiprocessing.get_context("fork")
+        context = starting.context_of_team()
+        self._members, self._receivers, self._failed = [], [], []
+        threads = _threads()
         count = self._cell.config.runtime.gpus_per_cell
         sys.stdout.flush()
         sys.stderr.flush()
@@ -83,7 +93,7 @@ class Team:
             receiver, sender = context.Pipe(duplex=False)
             place = Place(rank, rank, count, rendezvous)
             member = context.Process(
-                target=_be_member, args=(sender, self._cell, place, self._part)
+                target=_be_member, args=(sender, self._cell, place, self._part, threads)
             )
             member.start()
             sender.close()
@@ -190,8 +200,22 @@ class _Unexpected(StageError):
     """An error that is none of ours, with its traceback."""
 
 
-def _be_member(sender: Connection, cell: Cell, place: Place, part: Part) -> NoReturn:
+def _threads() -> int | None:
+    """Return the threads this process computes in, where torch was told or loaded already."""
+    torch = sys.modules.get("torch")
+    return None if torch is None else torch.get_num_threads()
+
+
+def _be_member(
+    sender: Connection, cell: Cell, place: Place, part: Part, threads: int | None
+) -> NoReturn:
     """Do one process' part and end the process; `sender` takes the error there was."""
+    entry.refuse_bad_fork()
+    if threads is not None:
+        import torch
+
+        # A process that was started anew does not know what its parent's torch was told.
+        torch.set_num_threads(threads)
     stop = StopRequest()
     if place.rank == 0:
         stop.listen()

@@ -17,7 +17,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from tunegrid.cells import failure, shared_base, state
 from tunegrid.cells.failure import Failure
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import StageError, StoreError, TunegridError, all_problems
-from tunegrid.launch import child, exits, processes, runner
+from tunegrid.launch import child, exits, processes, runner, starting
 from tunegrid.launch import record as launches
 from tunegrid.launch.outcomes import FAILED, INTERRUPTED, NOT_STARTED, REFUSED, Outcome
 from tunegrid.launch.record import Launch
@@ -100,7 +99,7 @@ class Group:
         control = Control()
         _controls.append(control)
         divide_threads()
-        start_shielded_server()
+        shield_children()
         cells, outcomes = self._to_run(of)
         if os.environ.get("SLURM_PROCID", "0") != "0":
             assist(list(cells.values()), control)
@@ -244,24 +243,14 @@ def divide_threads() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", given)
 
 
-def start_shielded_server() -> None:
-    """Start the server of the children so that SLURM's signals do not reach it or them.
+def shield_children() -> None:
+    """Have SLURM's signals reach neither the processes that run cells nor their server.
 
     On clusters where a signal goes to every process of the job, USR2 would end each of them, and
     a SIGTERM beside the wish to stop would count as the second wish, which ends a cell at once.
     Blocked signals stay blocked in whatever a process starts.
     """
-    processes.server()
-    shielded = {signal.SIGUSR2}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, shielded)
-    # The tracker unblocks SIGTERM when it starts, so it goes first; it ignores SIGTERM itself.
-    resource_tracker.ensure_running()
-    shielded.add(signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_BLOCK, shielded)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    starting.shield(signal.SIGUSR2, signal.SIGTERM)
 
 
 def answer_together(cells: Sequence[Cell], control: Control) -> None:
