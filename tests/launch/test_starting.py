@@ -17,7 +17,7 @@ from tunegrid.models.bases import gpus
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "_has_failed", [])
-    monkeypatch.setattr(starting, "_shielded", set())
+    monkeypatch.setattr(starting, "shielded", set())
     monkeypatch.setattr(gpus, "DRIVERS", ())
 
 

@@ -86,12 +86,12 @@ def run_together(sender: Connection, cells: Sequence[Cell]) -> None:
 
 def _end(sender: Connection, action: Callable[[StopRequest], None], where: Path) -> None:
     """Run an action and end the process with the code that says how; `where` tracebacks are."""
-    # A group of its own: Ctrl-C in a terminal reaches the parent alone, which passes it on once.
-    os.setpgid(0, 0)
     stop = StopRequest()
     stop.listen()
     code = exits.DONE
     try:
+        if stop():
+            raise Stopped
         action(stop)
     except Stopped:
         code = exits.INTERRUPTED
@@ -125,9 +125,12 @@ def _end(sender: Connection, action: Callable[[StopRequest], None], where: Path)
 def check_architectures(sender: Connection, cells: list[Cell]) -> None:
     """Check many cells on the meta device; exit code 0 or 2, the problems through `sender`.
 
-    Cells that differ in nothing the architecture sees are checked once.
+    Cells that differ in nothing the architecture sees are checked once. A wish to stop ends the
+    process at once, because nothing is lost.
     """
-    os.setpgid(0, 0)
+    stop = StopRequest()
+    stop.asked = True
+    stop.listen()
     from tunegrid.cells import libraries, preflight
 
     libraries.quieten_libraries()

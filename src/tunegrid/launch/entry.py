@@ -1,23 +1,42 @@
 """Where a process of a launch begins, before what it is started for.
 
-Owns: what holds for each such process whatever it does. Never imports torch: its visible GPUs have
-to be set before.
+Owns: what holds for each such process whatever it does: its process group, its signals and the
+pipe through which it is told to stop. Never imports torch: its visible GPUs have to be set before.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Collection
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tunegrid.launch import exits, starting
+from tunegrid.launch import exits, starting, stop
 
 
-def begin(function: Callable[..., None], sender: Connection, *arguments: Any) -> None:
-    """Call `function(sender, *arguments)`, unless this process could not use a GPU."""
+def begin(
+    function: Callable[..., None],
+    sender: Connection,
+    inbox: Connection,
+    shielded: Collection[signal.Signals],
+    *arguments: Any,
+) -> None:
+    """Call `function(sender, *arguments)`, unless this process could not use a GPU.
+
+    Args:
+        function: what the process is started for.
+        sender: takes its last message.
+        inbox: where it is told to stop.
+        shielded: signals that stay blocked.
+        arguments: of the function.
+    """
     refuse_bad_fork()
+    # A group of its own: Ctrl-C in a terminal reaches the parent alone, which passes it on once.
+    os.setpgid(0, 0)
+    stop.set_inbox(inbox)
+    _forget_signals(shielded)
     function(sender, *arguments)
 
 
@@ -28,3 +47,19 @@ def refuse_bad_fork() -> None:
         os._exit(exits.BAD_FORK)
     if type(multiprocessing.current_process()).__name__ == "SpawnProcess":
         starting.fork_no_more()
+
+
+def _forget_signals(shielded: Collection[signal.Signals]) -> None:
+    """Drop what came while the process began; its parent has passed it on through the inbox.
+
+    It was still in its parent's group then, so that Ctrl-C would have counted twice.
+    """
+    usual: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
+    for number in usual:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, set(starting.WHILE_STARTING) - set(shielded))
+    for number, handler in usual.items():
+        signal.signal(number, handler)

@@ -19,7 +19,9 @@ from typing import Any
 
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import ConfigError
-from tunegrid.launch import child, entry, exits, starting
+from tunegrid.launch import child, entry, exits, starting, stop
+
+STOPPING = "\nStopping after this step (again: stop now) ..."
 
 
 class Child:
@@ -33,15 +35,22 @@ class Child:
         self._task = (function, arguments)
         self.message = ""
         """What it sent last; complete once `code` is not None."""
+        self.asked = 0
+        """How often it was asked to stop."""
         self._start()
 
     def _start(self) -> None:
         function, arguments = self._task
         context = starting.context()
         self._receiver, sender = context.Pipe(duplex=False)
-        self._process = context.Process(target=entry.begin, args=(function, sender, *arguments))
+        inbox, self._wishes = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=entry.begin,
+            args=(function, sender, inbox, tuple(starting.shielded), *arguments),
+        )
         starting.start(self._process)
         sender.close()
+        inbox.close()
         self._is_open = True
 
     @property
@@ -67,6 +76,8 @@ class Child:
         if self._process.exitcode == exits.BAD_FORK:
             starting.fork_no_more()
             self._start()
+            for _ in range(self.asked):
+                self._send_wish()
             return None
         return self._process.exitcode
 
@@ -79,11 +90,22 @@ class Child:
         """Return whether the process still runs."""
         return self._process.is_alive()
 
-    def signal(self, number: int) -> None:
-        """Send a signal, if the process still runs."""
-        if self._process.pid is not None and self._process.is_alive():
+    def ask(self) -> None:
+        """Ask the process to stop at its next step; a second time, to end at once.
+
+        Returns at once, may be called from a signal handler, and is kept from the first moment.
+        """
+        self.asked += 1
+        self._send_wish()
+        if self.asked > 1 and self._process.pid is not None and self._process.is_alive():
+            # For what does not listen.
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, number)
+                os.kill(self._process.pid, signal.SIGTERM)
+
+    def _send_wish(self) -> None:
+        # It may have ended meanwhile.
+        with contextlib.suppress(OSError):
+            self._wishes.send_bytes(b"stop")
 
 
 def wait_for(children: Sequence[Child], seconds: float) -> list[Child]:
@@ -94,24 +116,35 @@ def wait_for(children: Sequence[Child], seconds: float) -> list[Child]:
     return [child for child in children if child.code is not None]
 
 
-def call(function: Callable[..., None], *arguments: Any) -> tuple[int, str]:
+def call(function: Callable[..., None], *arguments: Any, announce: bool = True) -> tuple[int, str]:
     """Run `function(connection, *arguments)` in a child; return its exit code and last message.
 
-    A first SIGINT is passed on as a wish to stop at the next step, a second one stops at once.
+    A first SIGINT or SIGTERM is passed on as a wish to stop at the next step, a second one stops
+    at once.
+
+    Args:
+        function: what the child does.
+        arguments: for it.
+        announce: whether to say on standard error that it stops.
     """
-    one = Child(function, *arguments)
+    children: list[Child] = []
     asked = 0
 
-    def forward(number: int) -> None:
+    def forward(_number: int) -> None:
         nonlocal asked
         asked += 1
-        if not one.is_alive:
+        if any(not one.is_alive for one in children) or (not children and asked > 1):
             raise KeyboardInterrupt
-        if asked == 1:
-            print("\nStopping after this step (again: stop now) ...", file=sys.stderr)
-        one.signal(number)
+        if asked == 1 and announce:
+            print(STOPPING, file=sys.stderr)
+        for one in children:
+            one.ask()
 
     with on_signals(forward):
+        one = Child(function, *arguments)
+        children.append(one)
+        while one.asked < asked:
+            one.ask()
         while one.code is None:
             wait_for([one], 3600)
             if one.code is None and not one.is_alive:
@@ -123,7 +156,8 @@ def call(function: Callable[..., None], *arguments: Any) -> tuple[int, str]:
 def on_signals(act: Callable[[int], None]) -> Iterator[None]:
     """Call `act` with the number of each SIGINT and SIGTERM while inside.
 
-    Children are in process groups of their own, so a terminal's Ctrl-C reaches the parent alone.
+    One that came before, and that nothing has obeyed, counts as well. Children are in process
+    groups of their own, so a terminal's Ctrl-C reaches the parent alone.
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -131,6 +165,8 @@ def on_signals(act: Callable[[int], None]) -> Iterator[None]:
 
     previous = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
+        while stop.early:
+            act(stop.early.pop())
         yield
     finally:
         for number, handler in previous.items():
@@ -142,8 +178,11 @@ def check_architectures(cells: Sequence[Cell]) -> None:
 
     Raises:
         ConfigError: the problems of all cells that cannot be run.
+        KeyboardInterrupt: somebody asked to stop meanwhile.
     """
     if cells:
-        code, message = call(child.check_architectures, list(cells))
+        code, message = call(child.check_architectures, list(cells), announce=False)
+        if code in (exits.INTERRUPTED, -signal.SIGTERM):
+            raise KeyboardInterrupt
         if code != exits.DONE:
             raise ConfigError(message or "the check of the architectures was interrupted")

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tunegrid.cells import failure, state
 from tunegrid.cells.identity import Cell
@@ -35,7 +36,7 @@ LOOK_AGAIN_SECONDS = 1.0
 
 _KNOWN = (exits.DONE, exits.FAILED, exits.REFUSED, exits.HELD, exits.INCOMPLETE, exits.INTERRUPTED)
 _BEFORE_IT_LISTENED = (1, -signal.SIGINT, -signal.SIGTERM)
-"""How a child ends that is asked to stop before it takes that as a wish."""
+"""How a child ends that is ended by a signal before it takes that as a wish."""
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Control:
     def __init__(self) -> None:
         self.is_stopping = False
         self._asked = 0
+        self._is_starting = False
         self._children: list[processes.Child] = []
 
     def stop(self) -> None:
@@ -64,7 +66,7 @@ class Control:
         self.is_stopping = True
         self._asked += 1
         for one in list(self._children):
-            one.signal(signal.SIGINT)
+            one.ask()
 
     def wait(self, seconds: float) -> bool:
         """Wait until no cell runs, at most so long; return whether none does."""
@@ -76,8 +78,23 @@ class Control:
     def handle(self, _number: int) -> None:
         """Take a signal of the terminal or the system as the wish to stop, and say so."""
         if self._asked == 0:
-            print("\nStopping after this step (again: stop now) ...", file=sys.stderr)
+            print(processes.STOPPING, file=sys.stderr)
         self.stop()
+        if self._asked > 1 and self._is_starting:
+            # The server that forks the first child takes seconds to begin.
+            raise KeyboardInterrupt
+
+    def start(self, function: Callable[..., None], *arguments: Any) -> processes.Child:
+        """Start a child that this control stops, also when the wish came before it was there."""
+        self._is_starting = True
+        try:
+            one = processes.Child(function, *arguments)
+        finally:
+            self._is_starting = False
+        self._children.append(one)
+        while one.asked < self._asked:
+            one.ask()
+        return one
 
 
 @dataclass
@@ -167,12 +184,10 @@ def _start_some(work: _Work, parallel: int, control: Control, total: int) -> boo
             continue
         slot = min(set(range(parallel)) - {one.slot for one in work.running})
         _announce(total, number, cell, "starts")
-        one = processes.Child(child.run_cell, _shown(cell, parallel), child.Share(slot, parallel))
-        control._children.append(one)
+        share = child.Share(slot, parallel)
+        one = control.start(child.run_cell, _shown(cell, parallel), share)
         work.running.append(_Running(cell, number, slot, one, time.monotonic()))
         if control.is_stopping:
-            # The wish came while the child was being made, before anyone knew of it.
-            one.signal(signal.SIGINT)
             break
     return moved
 

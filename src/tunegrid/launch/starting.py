@@ -22,8 +22,11 @@ PRELOADED = "tunegrid.launch.preloaded"
 _has_failed: list[bool] = []
 """Not empty once a forked process could not use CUDA, or where this one was started anew."""
 
-_shielded: set[signal.Signals] = set()
-"""Signals that do not reach the processes of a launch."""
+WHILE_STARTING = (signal.SIGINT, signal.SIGTERM)
+"""Signals that wait until a process has begun, and are dropped then: see `entry.begin`."""
+
+shielded: set[signal.Signals] = set()
+"""Signals that never reach the processes of a launch."""
 
 
 def forks() -> bool:
@@ -53,35 +56,31 @@ def context() -> ForkServerContext | SpawnContext:
 
 
 def start(process: BaseProcess) -> None:
-    """Start a process of `context`; signals it is shielded from stay blocked in it."""
-    if not _shielded:
-        process.start()
-        return
-    before = _block_shielded()
+    """Start a process of `context`; see `WHILE_STARTING` and `shielded` for its signals.
+
+    Blocked signals are blocked in what is started meanwhile, too.
+    """
+    blocked = {*WHILE_STARTING, *shielded}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, shielded - set(WHILE_STARTING))
+    # The tracker unblocks SIGTERM and SIGINT when it starts, so it goes first; it ignores both.
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    is_forked = forks()
     try:
-        if forks():
-            # Forked processes have the mask of the server; it imports after it has started.
+        if is_forked:
+            # Forked processes have the mask of the server, which imports behind this call.
             forkserver.ensure_running()
         else:
             process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    if forks():
+    if is_forked:
         process.start()
 
 
 def shield(*signals: signal.Signals) -> None:
     """Keep signals from every process that is started from now on."""
-    _shielded.update(signals)
-
-
-def _block_shielded() -> set[int | signal.Signals]:
-    """Block the signals in this thread; return what was blocked before."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _shielded - {signal.SIGTERM, signal.SIGINT})
-    # The tracker unblocks SIGTERM and SIGINT when it starts, so it goes first; it ignores both.
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _shielded)
-    return before
+    shielded.update(signals)
 
 
 def context_of_team() -> ForkContext | SpawnContext:

@@ -15,7 +15,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,9 @@ class Control(runner.Control):
         print(f"{signal.Signals(number).name}: the cells stop after this step", file=sys.stderr)
         self.stop()
 
-    def run(self, one: processes.Child) -> tuple[int, str]:
-        """Wait for a child that this control may stop; return its exit code and message."""
-        self._children.append(one)
+    def run(self, function: Callable[..., None], *arguments: Any) -> tuple[int, str]:
+        """Run a child that this control may stop; return its exit code and message."""
+        one = self.start(function, *arguments)
         try:
             with processes.on_signals(self.handle):
                 while one.code is None:
@@ -95,9 +95,14 @@ class Group:
             StoreError: this node does not see the launch.
             SystemExit: SLURM ended the job.
         """
-        of = visible(Path(self.directory))
         control = Control()
         _controls.append(control)
+        # From the first moment: submitit's own handler drops SIGTERM.
+        with processes.on_signals(control.handle):
+            self._bring_to_end(control)
+
+    def _bring_to_end(self, control: Control) -> None:
+        of = visible(Path(self.directory))
         divide_threads()
         shield_children()
         cells, outcomes = self._to_run(of)
@@ -264,7 +269,7 @@ def answer_together(cells: Sequence[Cell], control: Control) -> None:
     for group in shared_base.grouped(waiting):
         if len(group) > 1 and not control.is_stopping:
             print(f"{len(group)} cells answer with one load of their base", file=sys.stderr)
-            code, message = control.run(processes.Child(child.run_together, group))
+            code, message = control.run(child.run_together, group)
             if code != exits.DONE and message:
                 print(message, file=sys.stderr)
 
@@ -276,4 +281,4 @@ def assist(cells: Sequence[Cell], control: Control) -> None:
     """
     for cell in cells:
         if not control.is_stopping:
-            control.run(processes.Child(child.run_cell, cell))
+            control.run(child.run_cell, cell)
