@@ -173,15 +173,19 @@ def on_signals(act: Callable[[int], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def check_architectures(cells: Sequence[Cell]) -> None:
+def check_architectures(cells: Sequence[Cell], *, elsewhere: bool = False) -> None:
     """Check the architectures of many cells in one child.
+
+    Args:
+        cells: to be checked.
+        elsewhere: whether they will run on other machines, so that this one's devices say nothing.
 
     Raises:
         ConfigError: the problems of all cells that cannot be run.
         KeyboardInterrupt: somebody asked to stop meanwhile.
     """
     if cells:
-        code, message = call(child.check_architectures, list(cells), announce=False)
+        code, message = call(child.check_architectures, list(cells), elsewhere, announce=False)
         if code in (exits.INTERRUPTED, -signal.SIGTERM):
             raise KeyboardInterrupt
         if code != exits.DONE:

@@ -20,7 +20,8 @@ from tunegrid.cells import failure, state
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import is_finished
 from tunegrid.config.choices import Stage
-from tunegrid.launch import child, exits, processes
+from tunegrid.config.schema import CellConfig
+from tunegrid.launch import child, exits, processes, resources
 from tunegrid.launch.distributed import cell as distributed
 from tunegrid.launch.outcomes import (
     DONE,
@@ -106,6 +107,13 @@ class _Work:
     running: list[_Running] = field(default_factory=list)
     failures_before: dict[str, int | None] = field(default_factory=dict)
     """When each run's failed.json was written before this call, to tell another launch's."""
+    configs: tuple[CellConfig, ...] = ()
+    """Of all cells, which divide the machine among them."""
+
+    @property
+    def is_single(self) -> bool:
+        """Return whether one cell alone was asked for."""
+        return len(self.configs) == 1
 
 
 def run_cells(
@@ -134,7 +142,7 @@ def run_cells(
     if distributed.follows(cells, parallel):
         return [follow(cell) for cell in cells]
     control = control or Control()
-    work = _Work(deque(enumerate(cells)))
+    work = _Work(deque(enumerate(cells)), configs=tuple(cell.config for cell in cells))
     work.failures_before = {cell.train_id: _failure_stamp(cell) for cell in cells}
     total = len(cells) if announce and len(cells) > 1 else 0
     with processes.on_signals(control.handle):
@@ -184,7 +192,9 @@ def _start_some(work: _Work, parallel: int, control: Control, total: int) -> boo
             continue
         slot = min(set(range(parallel)) - {one.slot for one in work.running})
         _announce(total, number, cell, "starts")
-        share = child.Share(slot, parallel)
+        share = child.Share(
+            slot, parallel, resources.gpus_of_slot(work.configs, slot, parallel), work.is_single
+        )
         one = control.start(child.run_cell, _shown(cell, parallel), share)
         work.running.append(_Running(cell, number, slot, one, time.monotonic()))
         if control.is_stopping:
