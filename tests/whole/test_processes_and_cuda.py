@@ -29,6 +29,7 @@ SMALL = [
 ]
 WAYS = {
     "a cell": [],
+    "one after another": ["-m", "seed=0,1"],
     "two at once": ["-m", "seed=0,1", "runtime.parallel=2"],
     "a team of two": ["runtime.gpus_per_cell=2"],
 }

@@ -6,14 +6,19 @@ pipe through which it is told to stop. Never imports torch: its visible GPUs hav
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Collection
+import threading
+from collections.abc import Callable, Collection, Sequence
+from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tunegrid.launch import exits, starting, stop
+from tunegrid.cells.libraries import quieten_imports
+from tunegrid.config.schema import CellConfig
+from tunegrid.launch import exits, preload, resources, starting, stop
 
 
 def begin(
@@ -38,6 +43,52 @@ def begin(
     stop.set_inbox(inbox)
     _forget_signals(shielded)
     function(sender, *arguments)
+
+
+def wait(
+    orders: Connection,
+    sender: Connection,
+    inbox: Connection,
+    shielded: Collection[signal.Signals],
+    config: CellConfig,
+    place: tuple[int, int, Sequence[str] | None],
+) -> None:
+    """Import what cells import, then begin with the task that arrives; end if none does.
+
+    Args:
+        orders: brings a function and its arguments, or ends.
+        sender: as in `begin`.
+        inbox: as in `begin`.
+        shielded: as in `begin`.
+        config: of a cell that takes as many GPUs as the one to come.
+        place: slot, cells at once and the GPUs of the slot.
+    """
+    os.setpgid(0, 0)
+    _forget_signals(shielded)
+    has_begun = threading.Event()
+    threading.Thread(target=_end_with_parent, args=(has_begun,), daemon=True).start()
+    try:
+        resources.take_gpus(config, *place)
+        quieten_imports()
+        for name in preload.AHEAD:
+            importlib.import_module(name)
+    except Exception:
+        # Whatever it is, the cell meets it again, and says it.
+        os._exit(exits.FAILED)
+    try:
+        function, arguments = orders.recv()
+    except (EOFError, OSError):
+        os._exit(exits.DONE)
+    has_begun.set()
+    begin(function, sender, inbox, shielded, *arguments)
+
+
+def _end_with_parent(has_begun: threading.Event) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connections.wait([parent.sentinel])
+        if not has_begun.is_set():
+            os._exit(exits.DONE)
 
 
 def refuse_bad_fork() -> None:

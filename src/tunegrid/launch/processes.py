@@ -14,14 +14,52 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import ConfigError
+from tunegrid.config.schema import CellConfig
 from tunegrid.launch import child, entry, exits, starting, stop
 
 STOPPING = "\nStopping after this step (again: stop now) ..."
+
+
+class Spare:
+    """A process that is started anew, ahead of its task, and imports meanwhile.
+
+    It ends without a trace when it is not needed, or when its parent is killed.
+    """
+
+    def __init__(
+        self, config: CellConfig, slot: int, of: int, own: Sequence[str] | None = None
+    ) -> None:
+        context = starting.context()
+        orders, self._orders = context.Pipe(duplex=False)
+        self.receiver, sender = context.Pipe(duplex=False)
+        inbox, self.wishes = context.Pipe(duplex=False)
+        shielded = tuple(starting.shielded)
+        self.process = context.Process(
+            target=entry.wait, args=(orders, sender, inbox, shielded, config, (slot, of, own))
+        )
+        starting.start(self.process)
+        for passed_on in (orders, sender, inbox):
+            passed_on.close()
+
+    def take(self, function: Callable[..., None], arguments: tuple[Any, ...]) -> bool:
+        """Give the process its task; return whether it lives to take it."""
+        try:
+            self._orders.send((function, arguments))
+        except OSError:
+            return False
+        return self.process.is_alive()
+
+    def end(self) -> None:
+        """End the process, which has no task."""
+        self.process.kill()
+        self.process.join()
+        self._orders.close()
 
 
 class Child:
@@ -31,13 +69,21 @@ class Child:
     every later one.
     """
 
-    def __init__(self, function: Callable[..., None], *arguments: Any) -> None:
+    def __init__(
+        self, function: Callable[..., None], *arguments: Any, spare: Spare | None = None
+    ) -> None:
         self._task = (function, arguments)
         self.message = ""
         """What it sent last; complete once `code` is not None."""
         self.asked = 0
         """How often it was asked to stop."""
-        self._start()
+        if spare is not None and spare.take(function, arguments):
+            self._receiver, self._wishes = spare.receiver, spare.wishes
+            self._process: BaseProcess = spare.process
+            self._spare = spare
+            self._is_open = True
+        else:
+            self._start()
 
     def _start(self) -> None:
         function, arguments = self._task

@@ -8,6 +8,7 @@ and whoever finds it held does other cells first and looks again.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import time
@@ -21,7 +22,7 @@ from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import is_finished
 from tunegrid.config.choices import Stage
 from tunegrid.config.schema import CellConfig
-from tunegrid.launch import child, exits, processes, resources
+from tunegrid.launch import child, exits, processes, resources, starting
 from tunegrid.launch.distributed import cell as distributed
 from tunegrid.launch.outcomes import (
     DONE,
@@ -85,11 +86,16 @@ class Control:
             # The server that forks the first child takes seconds to begin.
             raise KeyboardInterrupt
 
-    def start(self, function: Callable[..., None], *arguments: Any) -> processes.Child:
+    def start(
+        self,
+        function: Callable[..., None],
+        *arguments: Any,
+        spare: processes.Spare | None = None,
+    ) -> processes.Child:
         """Start a child that this control stops, also when the wish came before it was there."""
         self._is_starting = True
         try:
-            one = processes.Child(function, *arguments)
+            one = processes.Child(function, *arguments, spare=spare)
         finally:
             self._is_starting = False
         self._children.append(one)
@@ -109,6 +115,20 @@ class _Work:
     """When each run's failed.json was written before this call, to tell another launch's."""
     configs: tuple[CellConfig, ...] = ()
     """Of all cells, which divide the machine among them."""
+
+    spares: dict[int, processes.Spare] = field(default_factory=dict)
+    """By slot, the process that was started ahead for the slot's next cell."""
+
+    def end_spares(self) -> None:
+        """End the processes that no cell came for."""
+        for spare in self.spares.values():
+            spare.end()
+
+    @property
+    def are_alike(self) -> bool:
+        """Return whether all cells take the same GPUs of a slot."""
+        taken = {(one.runtime.device, one.runtime.gpus_per_cell) for one in self.configs}
+        return len(taken) == 1
 
     @property
     def is_single(self) -> bool:
@@ -145,7 +165,8 @@ def run_cells(
     work = _Work(deque(enumerate(cells)), configs=tuple(cell.config for cell in cells))
     work.failures_before = {cell.train_id: _failure_stamp(cell) for cell in cells}
     total = len(cells) if announce and len(cells) > 1 else 0
-    with processes.on_signals(control.handle):
+    with processes.on_signals(control.handle), contextlib.ExitStack() as leaving:
+        leaving.callback(work.end_spares)
         while (work.waiting and not control.is_stopping) or work.running:
             started = not control.is_stopping and _start_some(work, parallel, control, total)
             if work.running:
@@ -192,14 +213,21 @@ def _start_some(work: _Work, parallel: int, control: Control, total: int) -> boo
             continue
         slot = min(set(range(parallel)) - {one.slot for one in work.running})
         _announce(total, number, cell, "starts")
-        share = child.Share(
-            slot, parallel, resources.gpus_of_slot(work.configs, slot, parallel), work.is_single
-        )
-        one = control.start(child.run_cell, _shown(cell, parallel), share)
+        own = resources.gpus_of_slot(work.configs, slot, parallel)
+        share = child.Share(slot, parallel, own, work.is_single)
+        spare = work.spares.pop(slot, None)
+        one = control.start(child.run_cell, _shown(cell, parallel), share, spare=spare)
         work.running.append(_Running(cell, number, slot, one, time.monotonic()))
         if control.is_stopping:
             break
+        if starts_ahead() and work.are_alike and len(work.spares) < len(work.waiting):
+            work.spares[slot] = processes.Spare(cell.config, slot, parallel, own)
     return moved
+
+
+def starts_ahead() -> bool:
+    """Return whether a slot's next process is started while its cell runs: forking needs none."""
+    return not starting.forks()
 
 
 def _shown(cell: Cell, parallel: int) -> Cell:
