@@ -1,8 +1,14 @@
 """The one door: `python run.py [overrides]` runs a cell, `-m` several."""
 
 import os
+import signal
 import sys
 from pathlib import Path
+
+if __name__ == "__main__":
+    # Until something takes a wish to stop, there is nothing to lose.
+    for _number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(_number, lambda *_: os._exit(130))
 
 # Cells bring their own progress; a tokenizer that forks threads would only warn about it.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -21,7 +27,9 @@ def main() -> None:
     try:
         # Behind the help, because importing Hydra takes longer than printing it.
         from tunegrid.cli import run
+        from tunegrid.launch import stop
 
+        stop.take_early()
         run.main(PROJECT)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -5,7 +5,6 @@ The rooms and their arrows are contracts in pyproject.toml; `make lint` runs `li
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -15,7 +14,6 @@ import pytest
 
 from tunegrid.config.functions import HASHED_AS, PACKAGES, find_function
 from tunegrid.config.project import project_directory
-from tunegrid.launch.preload import MODULES
 
 SOURCE = project_directory() / "src" / "tunegrid"
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -80,12 +78,6 @@ def test_light_rooms_are_imported_without_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_what_the_server_imports_for_its_children_exists(name: str) -> None:
-    # A server that cannot import a module says nothing: each cell would import it anew.
-    assert importlib.util.find_spec(name) is not None
 
 
 @pytest.mark.parametrize("name", HASHED_AS)
@@ -192,7 +184,6 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
         "two processes",
         "runtime.gpus_per_cell=2",
     ),
-    "tunegrid/launch/processes.py": ("tests/launch/test_runner.py", "children of a runner"),
     "tunegrid/launch/record.py": (
         "tests/launch/test_migrate.py",
         "records of launches are renamed",

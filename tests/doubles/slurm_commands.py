@@ -8,11 +8,27 @@ from typing import Any
 
 from tunegrid.launch.record import Entry, Launch
 
+TINY = {"hidden_size": 64, "n_layer": 2, "vocab_size": 1000}
 
-def launch_of(tmp_path: Path, cells: Sequence[tuple[str, str]], **runtime: Any) -> Launch:
+
+def launch_of(
+    tmp_path: Path,
+    cells: Sequence[tuple[str, str]],
+    numbers: dict[str, Any] | None = None,
+    **runtime: Any,
+) -> Launch:
     settings = {"gpus_per_cell": 1, "cells_per_job": 1, "parallel": 1, "device": "auto", **runtime}
     entries = [
-        Entry(f"cell{i}", (), (), {"model": base, "quantization": held, "runtime": settings})
+        Entry(
+            f"cell{i}",
+            (),
+            (),
+            {
+                "model": {"path": base, "architecture_config": numbers or TINY},
+                "quantization": held,
+                "runtime": settings,
+            },
+        )
         for i, (base, held) in enumerate(cells)
     ]
     return Launch(tmp_path, "sweep", "now", "slurm", "host", 1, tmp_path, tmp_path, tuple(entries))

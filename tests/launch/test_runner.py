@@ -20,6 +20,7 @@ from tunegrid.launch import child, processes
 from tunegrid.launch.outcomes import Outcome, exit_code
 from tunegrid.launch.runner import Control, run_cells
 from tunegrid.launch.stop import StopRequest
+from tunegrid.models.bases import gpus
 from tunegrid.store import lock, run_directory, run_files
 from tunegrid.store.lock import Lock
 from tunegrid.store.run_directory import RunDirectory
@@ -101,6 +102,24 @@ def test_each_end_is_told_and_stops_no_other(cells: Callable[..., list[Cell]]) -
         noted = RunDirectory(one.directory).read(run_files.FAILED)
         assert outcomes[asked.index(one)].reason == f"training failed: {noted['error']}"
     assert not list(asked[0].directory.parent.glob("*/.lock*"))
+
+
+def test_cells_whose_processes_are_started_anew_leave_no_spare(
+    cells: Callable[..., list[Cell]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpus, "DRIVERS", ("/dev/null",))
+    asked = cells("good-1", "killed-1", "good-2", "good-3")
+    made: list[processes.Spare] = []
+
+    class Noted(processes.Spare):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)  # type: ignore[arg-type]
+            made.append(self)
+
+    monkeypatch.setattr(processes, "Spare", Noted)
+    assert states(run_cells(asked, parallel=2)) == ["done", "failed", "done", "done"]
+    assert made
+    assert not any(one.process.is_alive() for one in made)
 
 
 def test_failing_fast_leaves_the_rest(cells: Callable[..., list[Cell]]) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 import pytest
 
 from tunegrid.launch import exits, processes
+from tunegrid.launch import stop as stop_module
 from tunegrid.launch.stop import StopRequest
 
 PROGRAM = """
@@ -51,6 +54,61 @@ def test_a_second_signal_ends_it_at_once() -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate()
     assert process.returncode == exits.INTERRUPTED
+
+
+@pytest.mark.parametrize("wishes", [0, 1])
+def test_a_wish_that_came_before_it_listened_is_kept(
+    wishes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    inbox, outbox = Pipe(duplex=False)
+    monkeypatch.setattr(stop_module, "_inbox", [inbox])
+    for _ in range(wishes):
+        outbox.send_bytes(b"stop")
+    stop = StopRequest()
+    stop.listen()
+    assert stop() is bool(wishes)
+    outbox.close()
+
+
+def test_the_second_wish_in_the_pipe_ends_the_process_and_what_it_started() -> None:
+    code, message = processes.call(_waits_for_two)
+    assert (code, message) == (exits.INTERRUPTED, "last words")
+
+
+def _waits_for_two(sender: Connection) -> None:
+    inbox, outbox = Pipe(duplex=False)
+    stop_module.set_inbox(inbox)
+    stop = StopRequest()
+    stop.before_end = lambda: sender.send("last words")
+    stop.listen()
+    outbox.send_bytes(b"stop")
+    while not stop():
+        time.sleep(0.01)
+    outbox.send_bytes(b"stop")
+    time.sleep(60)
+
+
+def test_letting_go_of_the_pipe_is_no_wish() -> None:
+    assert processes.call(_is_let_go) == (0, "not asked")
+
+
+def _is_let_go(sender: Connection) -> None:
+    inbox, outbox = Pipe(duplex=False)
+    stop_module.set_inbox(inbox)
+    stop = StopRequest()
+    outbox.close()
+    stop.listen()
+    time.sleep(0.2)
+    sender.send("asked" if stop() else "not asked")
+
+
+def test_an_early_signal_counts_when_something_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stop_module, "early", [signal.SIGTERM])
+    taken: list[int] = []
+    with processes.on_signals(taken.append):
+        assert taken == [signal.SIGTERM]
+    assert stop_module.early == []
 
 
 def test_nobody_asked_at_the_beginning() -> None:

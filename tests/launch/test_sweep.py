@@ -16,6 +16,7 @@ from tunegrid.config.schema import CellConfig, DataConfig, ModelConfig, PeftConf
 from tunegrid.launch import sweep
 from tunegrid.launch.outcomes import Outcome
 from tunegrid.launch.sweep_cells import Member, Members
+from tunegrid.models.bases import gpus
 from tunegrid.store import run_directory, run_files
 from tunegrid.store.lock import Held, Lock
 from tunegrid.store.run_directory import RunDirectory
@@ -114,12 +115,14 @@ def test_what_this_machine_cannot_hold_is_refused(
 ) -> None:
     one = member(tmp_path, "a", parallel=3, gpus_per_cell=2).cell.config
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    monkeypatch.setattr(gpus, "DRIVERS", ("/dev/null",))
+    monkeypatch.setattr(gpus, "torch_build", lambda: "cuda")
     with pytest.raises(ConfigError, match="take 6 GPUs, and 4 can be seen"):
-        sweep.refuse_impossible(one.runtime, one, is_local=True)
-    sweep.refuse_impossible(one.runtime, one, is_local=False)
+        sweep.refuse_impossible(one.runtime, [one], is_local=True)
+    sweep.refuse_impossible(one.runtime, [one], is_local=False)
     detached = member(tmp_path, "b", detach=True).cell.config
     with pytest.raises(ConfigError, match="choose hydra/launcher=slurm"):
-        sweep.refuse_impossible(detached.runtime, detached, is_local=True)
+        sweep.refuse_impossible(detached.runtime, [detached], is_local=True)
 
 
 def test_a_second_launch_in_the_same_second_has_its_own_record(tmp_path: Path) -> None:

@@ -111,3 +111,16 @@ def test_a_sweep_file_and_its_limit(project: Path, tmp_path: Path) -> None:
     done = start(project, "-cd", str(tmp_path), "-cn", "many", f"runtime.results={tmp_path}")
     assert done.returncode == 2
     assert "the sweep has 4 cells, more than runtime.max_cells=3" in done.stderr
+
+
+def test_the_devices_of_a_login_node_say_nothing_of_cells_that_run_on_others(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    words = ["-m", "seed=0,1", "stage=check", "runtime.device=cuda", f"runtime.results={tmp_path}"]
+    here = start(project, *words)
+    assert here.returncode == 2
+    assert "torch sees no GPU" in here.stderr
+    there = start(project, *words, "hydra/launcher=slurm")
+    assert there.returncode == 0, there.stderr
+    assert "2 cells can be run" in there.stderr

@@ -34,6 +34,9 @@ from tunegrid.launch.sweep_cells import (
 )
 from tunegrid.store import lock
 
+LAUNCHERS_HERE = ("basic", "joblib", "submitit_local")
+"""Hydra's launchers that run cells on this machine."""
+
 
 @dataclass
 class GridSweeperConfig:
@@ -99,12 +102,12 @@ class GridSweeper(Sweeper):
         stages = {member.cell.config.stage for member in members.cells}
         every = [member.cell for member in members.cells]
         if stages == {Stage.check}:
-            processes.check_architectures(every)
+            processes.check_architectures(every, elsewhere=self._runs_elsewhere())
             order.say(f"{len(every)} cells can be run; nothing was started.")
             return []
         one = order.settings(members.cells)
         is_local = type(self.launcher) is BasicLauncher
-        order.refuse_impossible(one, every[0].config, is_local)
+        order.refuse_impossible(one, [cell.config for cell in every], is_local)
         migrate.refuse_older(Path(one.results))
         try:
             lock.check_place(Path(one.results))
@@ -119,10 +122,17 @@ class GridSweeper(Sweeper):
         if not parts.waiting and not parts.kept_failed:
             note_exit_code(run.report(members.cells))
             return []
-        processes.check_architectures([member.cell for member in parts.waiting])
+        processes.check_architectures(
+            [member.cell for member in parts.waiting], elsewhere=self._runs_elsewhere()
+        )
         if one.retry is Retry.all:
             order.set_aside(parts.waiting)
         return self._launched(members, parts, one, is_local)
+
+    def _runs_elsewhere(self) -> bool:
+        """Return whether the launcher hands the cells to other machines, with other devices."""
+        launcher = str(self.config.hydra.runtime.choices.get("hydra/launcher", "basic"))
+        return launcher not in LAUNCHERS_HERE
 
     def _launched(self, members: Members, parts: order.Split, one: Any, is_local: bool) -> Any:
         hydra = self.config.hydra

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tunegrid.cells import inference_settings
+from tunegrid.config.choices import Device
 from tunegrid.config.errors import TunegridError
 from tunegrid.config.fingerprint import canonical_json
 from tunegrid.config.functions import option_problems, suggestion
@@ -258,12 +259,17 @@ def _wired(
     yield from option_problems(setting, group, function, options, supplied)
 
 
-def architecture_problems(config: CellConfig) -> list[str]:
+def architecture_problems(config: CellConfig, *, elsewhere: bool = False) -> list[str]:
     """Return what the real architecture says against the cell; loads torch, no weights.
 
     The base is built on the meta device from its config.json, its tokenizer is loaded and the
     method attached, so that a wrong target or a too long text is found before anything starts.
+
+    Args:
+        config: of the cell.
+        elsewhere: whether it will run on another machine, so that this one's GPUs say nothing.
     """
+    from tunegrid.models.bases import gpu_checks
     from tunegrid.models.bases.devices import torch_device
     from tunegrid.models.bases.loading import load_tokenizer
     from tunegrid.models.bases.skeleton import skeleton
@@ -271,11 +277,16 @@ def architecture_problems(config: CellConfig) -> list[str]:
     from tunegrid.models.quantization import problems as quantization_problems
 
     try:
-        device = torch_device(config.runtime.device)
-        problems = quantization_problems(config.quantization, device.type)
+        kind = "cpu" if config.runtime.device is Device.cpu else "cuda"
+        if not elsewhere:
+            kind = torch_device(config.runtime.device).type
+        problems = quantization_problems(config.quantization, kind)
         base = skeleton(config.model, CURRENT, load_tokenizer(config.model, CURRENT))
     except TunegridError as error:
         return [f"model: {error}"]
+    if not elsewhere:
+        held = config.quantization
+        problems += gpu_checks.problems(config.runtime.device, base.counts().total, held)
     if config.peft.function is None:
         return problems
     problems += optimizer_problems(config.train.optimizer)

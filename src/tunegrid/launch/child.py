@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tunegrid.cells import failure, state, wanted
 from tunegrid.cells.identity import Cell
-from tunegrid.config.choices import Stage
+from tunegrid.config.choices import Device, Stage
 from tunegrid.config.errors import (
     ConfigError,
     Incomplete,
@@ -39,6 +39,10 @@ class Share:
 
     slot: int = 0
     of: int = 1
+    gpus: tuple[str, ...] | None = None
+    """Those of the slot; None where nothing was divided."""
+    is_alone: bool = True
+    """Whether no other cell was asked for, so that remarks on the machine are said here."""
 
 
 def run_cell(sender: Connection, cell: Cell, share: Share = Share()) -> None:
@@ -52,13 +56,26 @@ def run_cell(sender: Connection, cell: Cell, share: Share = Share()) -> None:
         from tunegrid.launch import resources
         from tunegrid.launch.distributed import cell as distributed
 
-        resources.take_share(cell.config, share.slot, share.of)
+        if not distributed.is_placed(cell.config):
+            resources.take_share(cell.config, share.slot, share.of, share.gpus)
+        if share.is_alone:
+            _remark([cell])
         if cell.config.stage is Stage.probe:
             _probe(cell, stop)
         else:
             distributed.run(cell, stop)
 
     _end(sender, action, cell.directory / FAILED_FILE)
+
+
+def _remark(cells: Sequence[Cell]) -> None:
+    """Say on standard error that cells under `auto` compute beside a GPU that is not used."""
+    from tunegrid.models.bases import gpu_checks, gpus
+
+    if gpus.driver() is not None and any(c.config.runtime.device is Device.auto for c in cells):
+        remark = gpu_checks.remark()
+        if remark is not None:
+            print(remark, file=sys.stderr, flush=True)
 
 
 def _probe(cell: Cell, stop: StopRequest) -> None:
@@ -86,12 +103,12 @@ def run_together(sender: Connection, cells: Sequence[Cell]) -> None:
 
 def _end(sender: Connection, action: Callable[[StopRequest], None], where: Path) -> None:
     """Run an action and end the process with the code that says how; `where` tracebacks are."""
-    # A group of its own: Ctrl-C in a terminal reaches the parent alone, which passes it on once.
-    os.setpgid(0, 0)
     stop = StopRequest()
     stop.listen()
     code = exits.DONE
     try:
+        if stop():
+            raise Stopped
         action(stop)
     except Stopped:
         code = exits.INTERRUPTED
@@ -122,22 +139,32 @@ def _end(sender: Connection, action: Callable[[StopRequest], None], where: Path)
     os._exit(code)
 
 
-def check_architectures(sender: Connection, cells: list[Cell]) -> None:
+def check_architectures(sender: Connection, cells: list[Cell], elsewhere: bool) -> None:
     """Check many cells on the meta device; exit code 0 or 2, the problems through `sender`.
 
-    Cells that differ in nothing the architecture sees are checked once.
+    Cells that differ in nothing the architecture sees are checked once. A wish to stop ends the
+    process at once, because nothing is lost.
+
+    Args:
+        sender: takes the problems.
+        cells: to be checked.
+        elsewhere: whether they will run on other machines, so that this one's devices say nothing.
     """
-    os.setpgid(0, 0)
+    stop = StopRequest()
+    stop.asked = True
+    stop.listen()
     from tunegrid.cells import libraries, preflight
 
     libraries.quieten_libraries()
+    if not elsewhere:
+        _remark(cells)
     known: dict[str, list[str]] = {}
     refused: list[tuple[str, str]] = []
     for cell in cells:
         seen = preflight.architecture_key(cell.config)
         if seen not in known:
             try:
-                known[seen] = preflight.architecture_problems(cell.config)
+                known[seen] = preflight.architecture_problems(cell.config, elsewhere=elsewhere)
             except Exception as error:
                 known[seen] = [f"{type(error).__name__}: {error}"]
         refused += [(cell.train_id, problem) for problem in known[seen]]

@@ -8,18 +8,21 @@ and whoever finds it held does other cells first and looks again.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tunegrid.cells import failure, state
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import is_finished
 from tunegrid.config.choices import Stage
-from tunegrid.launch import child, exits, processes
+from tunegrid.config.schema import CellConfig
+from tunegrid.launch import child, exits, processes, resources, starting
 from tunegrid.launch.distributed import cell as distributed
 from tunegrid.launch.outcomes import (
     DONE,
@@ -35,7 +38,7 @@ LOOK_AGAIN_SECONDS = 1.0
 
 _KNOWN = (exits.DONE, exits.FAILED, exits.REFUSED, exits.HELD, exits.INCOMPLETE, exits.INTERRUPTED)
 _BEFORE_IT_LISTENED = (1, -signal.SIGINT, -signal.SIGTERM)
-"""How a child ends that is asked to stop before it takes that as a wish."""
+"""How a child ends that is ended by a signal before it takes that as a wish."""
 
 
 @dataclass
@@ -53,6 +56,7 @@ class Control:
     def __init__(self) -> None:
         self.is_stopping = False
         self._asked = 0
+        self._is_starting = False
         self._children: list[processes.Child] = []
 
     def stop(self) -> None:
@@ -64,7 +68,7 @@ class Control:
         self.is_stopping = True
         self._asked += 1
         for one in list(self._children):
-            one.signal(signal.SIGINT)
+            one.ask()
 
     def wait(self, seconds: float) -> bool:
         """Wait until no cell runs, at most so long; return whether none does."""
@@ -76,8 +80,28 @@ class Control:
     def handle(self, _number: int) -> None:
         """Take a signal of the terminal or the system as the wish to stop, and say so."""
         if self._asked == 0:
-            print("\nStopping after this step (again: stop now) ...", file=sys.stderr)
+            print(processes.STOPPING, file=sys.stderr)
         self.stop()
+        if self._asked > 1 and self._is_starting:
+            # The server that forks the first child takes seconds to begin.
+            raise KeyboardInterrupt
+
+    def start(
+        self,
+        function: Callable[..., None],
+        *arguments: Any,
+        spare: processes.Spare | None = None,
+    ) -> processes.Child:
+        """Start a child that this control stops, also when the wish came before it was there."""
+        self._is_starting = True
+        try:
+            one = processes.Child(function, *arguments, spare=spare)
+        finally:
+            self._is_starting = False
+        self._children.append(one)
+        while one.asked < self._asked:
+            one.ask()
+        return one
 
 
 @dataclass
@@ -89,6 +113,27 @@ class _Work:
     running: list[_Running] = field(default_factory=list)
     failures_before: dict[str, int | None] = field(default_factory=dict)
     """When each run's failed.json was written before this call, to tell another launch's."""
+    configs: tuple[CellConfig, ...] = ()
+    """Of all cells, which divide the machine among them."""
+
+    spares: dict[int, processes.Spare] = field(default_factory=dict)
+    """By slot, the process that was started ahead for the slot's next cell."""
+
+    def end_spares(self) -> None:
+        """End the processes that no cell came for."""
+        for spare in self.spares.values():
+            spare.end()
+
+    @property
+    def are_alike(self) -> bool:
+        """Return whether all cells take the same GPUs of a slot."""
+        taken = {(one.runtime.device, one.runtime.gpus_per_cell) for one in self.configs}
+        return len(taken) == 1
+
+    @property
+    def is_single(self) -> bool:
+        """Return whether one cell alone was asked for."""
+        return len(self.configs) == 1
 
 
 def run_cells(
@@ -117,10 +162,11 @@ def run_cells(
     if distributed.follows(cells, parallel):
         return [follow(cell) for cell in cells]
     control = control or Control()
-    work = _Work(deque(enumerate(cells)))
+    work = _Work(deque(enumerate(cells)), configs=tuple(cell.config for cell in cells))
     work.failures_before = {cell.train_id: _failure_stamp(cell) for cell in cells}
     total = len(cells) if announce and len(cells) > 1 else 0
-    with processes.on_signals(control.handle):
+    with processes.on_signals(control.handle), contextlib.ExitStack() as leaving:
+        leaving.callback(work.end_spares)
         while (work.waiting and not control.is_stopping) or work.running:
             started = not control.is_stopping and _start_some(work, parallel, control, total)
             if work.running:
@@ -167,14 +213,21 @@ def _start_some(work: _Work, parallel: int, control: Control, total: int) -> boo
             continue
         slot = min(set(range(parallel)) - {one.slot for one in work.running})
         _announce(total, number, cell, "starts")
-        one = processes.Child(child.run_cell, _shown(cell, parallel), child.Share(slot, parallel))
-        control._children.append(one)
+        own = resources.gpus_of_slot(work.configs, slot, parallel)
+        share = child.Share(slot, parallel, own, work.is_single)
+        spare = work.spares.pop(slot, None)
+        one = control.start(child.run_cell, _shown(cell, parallel), share, spare=spare)
         work.running.append(_Running(cell, number, slot, one, time.monotonic()))
         if control.is_stopping:
-            # The wish came while the child was being made, before anyone knew of it.
-            one.signal(signal.SIGINT)
             break
+        if starts_ahead() and work.are_alike and len(work.spares) < len(work.waiting):
+            work.spares[slot] = processes.Spare(cell.config, slot, parallel, own)
     return moved
+
+
+def starts_ahead() -> bool:
+    """Return whether a slot's next process is started while its cell runs: forking needs none."""
+    return not starting.forks()
 
 
 def _shown(cell: Cell, parallel: int) -> Cell:

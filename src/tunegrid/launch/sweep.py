@@ -210,13 +210,13 @@ def _ended(cell: Cell) -> Outcome:
     return Outcome(cell.train_id, INTERRUPTED if begun else NOT_STARTED, found.reason)
 
 
-def refuse_impossible(one: RuntimeConfig, config: Any, is_local: bool) -> None:
+def refuse_impossible(one: RuntimeConfig, configs: Sequence[Any], is_local: bool) -> None:
     """Refuse settings that cannot hold on this machine or launcher.
 
     Raises:
         ConfigError: they cannot.
     """
-    problems = resources.problems_at_once(config) if is_local else []
+    problems = resources.problems_at_once(configs) if is_local else []
     if one.detach and is_local:
         problems.append(
             "runtime.detach=true submits to SLURM and ends; choose hydra/launcher=slurm, or leave "

@@ -31,3 +31,21 @@ def test_a_job_without_progress_is_given_up(
     assert group.checkpoint().function.stalled == 0
     # A second USR2 underneath the first would requeue the job twice.
     assert handlers[0] == (job.signal.SIGUSR2, job.signal.SIG_IGN)
+
+
+def test_a_signal_is_kept_from_the_first_moment_of_a_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """submitit drops SIGTERM, and no cell has been started yet."""
+
+    def looks(directory: Path) -> None:
+        job.signal.raise_signal(job.signal.SIGTERM)
+        raise StoreError("seen")
+
+    monkeypatch.setattr(job, "_controls", [])
+    monkeypatch.setattr(job, "visible", looks)
+    with pytest.raises(StoreError, match="seen"):
+        job.Group(str(tmp_path), (0,), 30)()
+    [control] = job._controls
+    assert control.was_signalled
+    assert control.is_stopping

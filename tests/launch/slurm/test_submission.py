@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from doubles.slurm_commands import launch_of
+from doubles.slurm_commands import answer, launch_of
 from tunegrid.config.errors import ConfigError
-from tunegrid.launch.slurm import submission
+from tunegrid.launch.slurm import queue, submission
 
 
 def test_cells_of_a_job_have_one_base_and_one_quantization(tmp_path: Path) -> None:
@@ -63,6 +63,48 @@ def test_resources_that_do_not_fit_are_refused(
     one = launch_of(tmp_path, [("a", "fp32")], **runtime)
     with pytest.raises(ConfigError, match=word):
         submission.divided(one, [0], given)
+
+
+LARGE = {"hidden_size": 4096, "n_layer": 30, "vocab_size": 250880}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "device", "asked"),
+    [
+        (LARGE, "auto", 1),
+        ({"model_type": "something new"}, "auto", 1),
+        (LARGE, "cpu", None),
+        (None, "auto", None),
+    ],
+)
+def test_the_script_of_a_job_asks_for_a_gpu_where_the_base_is_large(
+    tmp_path: Path, commands: Path, numbers: dict[str, Any], device: str, asked: int | None
+) -> None:
+    for name in queue.COMMANDS:
+        answer(commands, name, "Submitted batch job 71")
+    one = launch_of(tmp_path, [("a", "fp32")], numbers, device=device)
+    parameters = {
+        "submitit_folder": str(tmp_path / "slurm" / "%j"),
+        "max_num_timeout": 1,
+        "signal_delay_s": 120,
+        "array_parallelism": 2,
+    }
+    submission.submit(one, [0], parameters)
+    # submitit keeps a copy for each task.
+    script = next((tmp_path / "slurm").rglob("*submission*.sh")).read_text()
+    lines = [line for line in script.splitlines() if line.startswith("#SBATCH") and "gpu" in line]
+    assert lines == ([] if asked is None else [f"#SBATCH --gpus-per-node={asked}"])
+
+
+@pytest.mark.parametrize("given", [{"gpus_per_node": 0}, {"gres": "gpu:0"}])
+def test_no_gpu_for_a_large_base_is_refused_unless_the_cpu_is_asked_for(
+    tmp_path: Path, given: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match=r"1,000,000,000 parameters\); leave it out, or set"):
+        submission.divided(launch_of(tmp_path, [("a", "fp32")], LARGE), [0], given)
+    for numbers, device in ((LARGE, "cpu"), (None, "auto")):
+        one = launch_of(tmp_path, [("a", "fp32")], numbers, device=device)
+        assert submission.divided(one, [0], given) == [({"tasks_per_node": 1}, [(0,)])]
 
 
 def test_arrays_divide_the_jobs_at_once() -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from doubles import tiny_bases, tiny_methods
 from tunegrid.cells import preflight
-from tunegrid.config.choices import Precision
+from tunegrid.config.choices import Device, Precision
 from tunegrid.config.errors import ConfigError, StageError
 from tunegrid.config.schema import PeftConfig
+from tunegrid.models.bases import gpu_checks
 from tunegrid.models.methods import base_weights, library
 from tunegrid.models.methods.attached import export, restore
 from tunegrid.models.methods.compatibility import (
@@ -112,6 +113,22 @@ def test_what_the_architecture_says_is_refused_before_training(name, options, sa
     cell.train.max_length_tokens = 128
     [problem] = preflight.architecture_problems(cell)
     assert re.search(said, problem), problem
+
+
+def test_a_base_too_large_for_a_cpu_is_refused_where_it_would_run(saved, monkeypatch):
+    model, root = saved
+    cell = tiny_methods.config("lora", "llama")
+    cell.model.path = str(root / model.path)
+    cell.train.max_length_tokens = 128
+    cell.runtime.device = Device.auto
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(gpu_checks, "LARGE_PARAMETERS", 10)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    [problem] = preflight.architecture_problems(cell)
+    assert "torch sees no GPU" in problem
+    assert preflight.architecture_problems(cell, elsewhere=True) == []
+    cell.runtime.device = Device.cpu
+    assert preflight.architecture_problems(cell) == []
 
 
 def test_a_method_without_a_precision_of_the_base_is_refused_among_the_settings(saved):

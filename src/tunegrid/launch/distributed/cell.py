@@ -20,6 +20,7 @@ from tunegrid.cells import state
 from tunegrid.cells.identity import Cell
 from tunegrid.config.choices import Sharding, Stage
 from tunegrid.config.errors import ConfigError
+from tunegrid.config.schema import CellConfig
 from tunegrid.launch.distributed.local import Team
 from tunegrid.launch.stop import StopRequest
 from tunegrid.store.run_directory import RunDirectory
@@ -59,6 +60,11 @@ def is_to_train(cell: Cell) -> bool:
         and cell.config.stage in (Stage.all, Stage.train)
         and not state.is_trained(cell)
     )
+
+
+def is_placed(config: CellConfig) -> bool:
+    """Return whether torchrun or srun started this process as one of several."""
+    return _given(config.runtime.gpus_per_cell, os.environ) is not None
 
 
 def from_environment(

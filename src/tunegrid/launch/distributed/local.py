@@ -8,28 +8,26 @@ is given by `tunegrid.launch.distributed.cell`.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing import connection as connections
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
-from types import FrameType
 from typing import NoReturn
 
 from tunegrid.cells import failure, state
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import StageError, Stopped, StoreError, TunegridError
-from tunegrid.launch import exits
-from tunegrid.launch.stop import StopRequest
+from tunegrid.launch import entry, exits, starting
+from tunegrid.launch.stop import StopRequest, set_inbox
 from tunegrid.store.run_directory import RunDirectory
 from tunegrid.training.process_group import Place
 
@@ -41,15 +39,16 @@ Part = Callable[[Cell, Place, Callable[[], bool]], None]
 class Team:
     """The processes of one cell on this machine, started by the cell's own process.
 
-    They are forked before that process has computed anything, so that torch is imported already
-    and neither threads nor a GPU's context are inherited.
+    Where there is no GPU they are forked before that process has computed anything, so that torch
+    is imported already and no threads are inherited. Elsewhere they are started anew: a forked
+    process cannot use CUDA.
     """
 
     def __init__(self, cell: Cell, stop: StopRequest, part: Part) -> None:
         self._cell = cell
         self._stop = stop
         self._part = part
-        self._members: list[ForkProcess] = []
+        self._members: list[BaseProcess] = []
         self._receivers: list[Connection] = []
         self._failed: list[int] = []
         """The ranks of processes that failed, the first one first."""
@@ -63,19 +62,34 @@ class Team:
             Stopped: the wish to stop has arrived.
         """
         directory = Path(tempfile.mkdtemp(prefix="tunegrid-"))
+        self._stop.before_end = self._kill_members
         try:
-            with self._stopped_at_once_when_asked_twice():
-                self._start(f"file://{directory}/rendezvous")
+            self._start(f"file://{directory}/rendezvous")
+            self._watch()
+            if any(member.exitcode == exits.BAD_FORK for member in self._members):
+                self._end_members()
+                starting.fork_no_more()
+                self._start(f"file://{directory}/second-rendezvous")
                 self._watch()
         finally:
-            for member in self._members:
-                member.kill()
-                member.join()
+            self._end_members()
             shutil.rmtree(directory, ignore_errors=True)
         self._conclude()
 
+    def _kill_members(self) -> None:
+        for member in self._members:
+            member.kill()
+
+    def _end_members(self) -> None:
+        self._kill_members()
+        for member in self._members:
+            member.join()
+
     def _start(self, rendezvous: str) -> None:
-        context = multiprocessing.get_context("fork")
+        context = starting.context_of_team()
+        self._members, self._receivers, self._failed = [], [], []
+        threads = _threads()
+        inbox, self._wishes = context.Pipe(duplex=False)
         count = self._cell.config.runtime.gpus_per_cell
         sys.stdout.flush()
         sys.stderr.flush()
@@ -83,12 +97,14 @@ class Team:
             receiver, sender = context.Pipe(duplex=False)
             place = Place(rank, rank, count, rendezvous)
             member = context.Process(
-                target=_be_member, args=(sender, self._cell, place, self._part)
+                target=_be_member,
+                args=(sender, inbox if rank == 0 else None, self._cell, place, self._part, threads),
             )
             member.start()
             sender.close()
             self._members.append(member)
             self._receivers.append(receiver)
+        inbox.close()
 
     def _watch(self) -> None:
         """Wait for the main process; give up on it when another one dies in training."""
@@ -98,9 +114,10 @@ class Team:
             alive = [member.sentinel for member in self._members if member.is_alive()]
             connections.wait(alive, timeout=0.2)
             self._note_failed()
-            if self._stop() and not told and leader.pid is not None:
+            if self._stop() and not told:
                 told = True
-                os.kill(leader.pid, signal.SIGINT)
+                with contextlib.suppress(OSError):
+                    self._wishes.send_bytes(b"stop")
             if self._failed and deadline is None and not state.is_trained(self._cell):
                 deadline = monotonic() + GRACE_SECONDS
             if deadline is not None and monotonic() > deadline:
@@ -115,22 +132,6 @@ class Team:
         codes = [member.exitcode for member in self._members]
         new = [r for r, code in enumerate(codes) if code not in harmless and r not in self._failed]
         self._failed += sorted(new, key=lambda rank: (codes[rank] or 0) >= 0)
-
-    @contextlib.contextmanager
-    def _stopped_at_once_when_asked_twice(self) -> Iterator[None]:
-        def handle(number: int, frame: FrameType | None) -> None:
-            if self._stop():
-                for member in self._members:
-                    member.kill()
-                os._exit(exits.INTERRUPTED)
-            self._stop.asked = True
-
-        previous = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
     def _conclude(self) -> None:
         """Raise why the main process did not come to the cell's end, if it did not.
@@ -190,8 +191,29 @@ class _Unexpected(StageError):
     """An error that is none of ours, with its traceback."""
 
 
-def _be_member(sender: Connection, cell: Cell, place: Place, part: Part) -> NoReturn:
+def _threads() -> int | None:
+    """Return the threads this process computes in, where torch was told or loaded already."""
+    torch = sys.modules.get("torch")
+    return None if torch is None else torch.get_num_threads()
+
+
+def _be_member(
+    sender: Connection,
+    inbox: Connection | None,
+    cell: Cell,
+    place: Place,
+    part: Part,
+    threads: int | None,
+) -> NoReturn:
     """Do one process' part and end the process; `sender` takes the error there was."""
+    # A forked process has its parent's.
+    set_inbox(inbox)
+    entry.refuse_bad_fork()
+    if threads is not None:
+        import torch
+
+        # A process that was started anew does not know what its parent's torch was told.
+        torch.set_num_threads(threads)
     stop = StopRequest()
     if place.rank == 0:
         stop.listen()
@@ -201,6 +223,8 @@ def _be_member(sender: Connection, cell: Cell, place: Place, part: Part) -> NoRe
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     code = exits.DONE
     try:
+        if stop():
+            raise Stopped
         part(cell, place, stop)
     except Stopped:
         code = exits.INTERRUPTED

@@ -15,9 +15,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from tunegrid.cells import failure, shared_base, state
 from tunegrid.cells.failure import Failure
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import StageError, StoreError, TunegridError, all_problems
-from tunegrid.launch import child, exits, processes, runner
+from tunegrid.launch import child, exits, processes, runner, starting
 from tunegrid.launch import record as launches
 from tunegrid.launch.outcomes import FAILED, INTERRUPTED, NOT_STARTED, REFUSED, Outcome
 from tunegrid.launch.record import Launch
@@ -57,9 +56,9 @@ class Control(runner.Control):
         print(f"{signal.Signals(number).name}: the cells stop after this step", file=sys.stderr)
         self.stop()
 
-    def run(self, one: processes.Child) -> tuple[int, str]:
-        """Wait for a child that this control may stop; return its exit code and message."""
-        self._children.append(one)
+    def run(self, function: Callable[..., None], *arguments: Any) -> tuple[int, str]:
+        """Run a child that this control may stop; return its exit code and message."""
+        one = self.start(function, *arguments)
         try:
             with processes.on_signals(self.handle):
                 while one.code is None:
@@ -96,11 +95,16 @@ class Group:
             StoreError: this node does not see the launch.
             SystemExit: SLURM ended the job.
         """
-        of = visible(Path(self.directory))
         control = Control()
         _controls.append(control)
+        # From the first moment: submitit's own handler drops SIGTERM.
+        with processes.on_signals(control.handle):
+            self._bring_to_end(control)
+
+    def _bring_to_end(self, control: Control) -> None:
+        of = visible(Path(self.directory))
         divide_threads()
-        start_shielded_server()
+        shield_children()
         cells, outcomes = self._to_run(of)
         if os.environ.get("SLURM_PROCID", "0") != "0":
             assist(list(cells.values()), control)
@@ -244,24 +248,14 @@ def divide_threads() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", given)
 
 
-def start_shielded_server() -> None:
-    """Start the server of the children so that SLURM's signals do not reach it or them.
+def shield_children() -> None:
+    """Have SLURM's signals reach neither the processes that run cells nor their server.
 
     On clusters where a signal goes to every process of the job, USR2 would end each of them, and
     a SIGTERM beside the wish to stop would count as the second wish, which ends a cell at once.
     Blocked signals stay blocked in whatever a process starts.
     """
-    processes.server()
-    shielded = {signal.SIGUSR2}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, shielded)
-    # The tracker unblocks SIGTERM when it starts, so it goes first; it ignores SIGTERM itself.
-    resource_tracker.ensure_running()
-    shielded.add(signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_BLOCK, shielded)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    starting.shield(signal.SIGUSR2, signal.SIGTERM)
 
 
 def answer_together(cells: Sequence[Cell], control: Control) -> None:
@@ -275,7 +269,7 @@ def answer_together(cells: Sequence[Cell], control: Control) -> None:
     for group in shared_base.grouped(waiting):
         if len(group) > 1 and not control.is_stopping:
             print(f"{len(group)} cells answer with one load of their base", file=sys.stderr)
-            code, message = control.run(processes.Child(child.run_together, group))
+            code, message = control.run(child.run_together, group)
             if code != exits.DONE and message:
                 print(message, file=sys.stderr)
 
@@ -287,4 +281,4 @@ def assist(cells: Sequence[Cell], control: Control) -> None:
     """
     for cell in cells:
         if not control.is_stopping:
-            control.run(processes.Child(child.run_cell, cell))
+            control.run(child.run_cell, cell)

@@ -23,6 +23,8 @@ from tunegrid.launch.record import Launch
 from tunegrid.launch.slurm import queue, record
 from tunegrid.launch.slurm.job import Group
 from tunegrid.launch.slurm.record import Submission
+from tunegrid.models.bases.gpu_checks import LARGE_PARAMETERS
+from tunegrid.models.bases.size import estimated_parameters
 
 COMMON = (
     "timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name",
@@ -95,7 +97,8 @@ def divided(
     for cells in alike.values():
         runtime = launch.entries[cells[0]].config["runtime"]
         groups = _packed(launch, cells, max(1, int(runtime["cells_per_job"])))
-        wanted = resources(runtime, parameters)
+        is_large = _is_large(launch.entries[cells[0]].config["model"])
+        wanted = resources(runtime, parameters, is_large=is_large)
         _, known = arrays.setdefault(fingerprint.canonical_json(wanted), (wanted, []))
         known += groups
     return list(arrays.values())
@@ -118,10 +121,23 @@ def _packed(launch: Launch, cells: Sequence[int], size: int) -> list[tuple[int, 
     return groups
 
 
-def resources(runtime: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _is_large(model: Mapping[str, Any]) -> bool:
+    """Return whether a base belongs on a GPU; one whose size nothing here says may do."""
+    parameters = estimated_parameters(model)
+    return parameters is None or parameters > LARGE_PARAMETERS
+
+
+def resources(
+    runtime: Mapping[str, Any], parameters: Mapping[str, Any], *, is_large: bool
+) -> dict[str, Any]:
     """Return the tasks and GPUs a job asks for besides what the user set.
 
     A cell starts its own processes on one node; on several, SLURM starts one a share.
+
+    Args:
+        runtime: of the cells.
+        parameters: `hydra.launcher`.
+        is_large: whether their base belongs on a GPU, unless `runtime.device` says otherwise.
 
     Raises:
         ConfigError: the user's tasks or GPUs do not go with `runtime.gpus_per_cell`.
@@ -147,23 +163,43 @@ def resources(runtime: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict
             "runtime.parallel must be 1 where SLURM starts the processes of a cell "
             f"(hydra.launcher.nodes={nodes}, tasks_per_node={tasks}); it is {at_once}"
         )
-    return {"tasks_per_node": tasks} | _gpus(runtime, parameters, each // nodes * at_once)
+    return {"tasks_per_node": tasks} | _gpus(
+        runtime, parameters, each // nodes * at_once, is_large=is_large
+    )
 
 
-def _gpus(runtime: Mapping[str, Any], parameters: Mapping[str, Any], needed: int) -> dict[str, Any]:
-    """Return the GPUs of each node, where the user has not said how many."""
+def _gpus(
+    runtime: Mapping[str, Any], parameters: Mapping[str, Any], needed: int, *, is_large: bool
+) -> dict[str, Any]:
+    """Return the GPUs of each node, where the user has not said how many.
+
+    Raises:
+        ConfigError: the user's number is too small.
+    """
     if runtime["device"] == Device.cpu.value:
         return {}
+    asks = needed > 1 or runtime["device"] == Device.cuda.value or is_large
     stated = parameters.get("gpus_per_node")
-    if stated is not None and int(stated) < needed:
+    if asks and any(_is_none(parameters.get(name)) for name in GPU_SETTINGS):
+        raise ConfigError(
+            "hydra.launcher asks for no GPU (gpus_per_node, gpus_per_task or gres is 0), and the "
+            f"cells need {needed} on each node (runtime.device={runtime['device']}"
+            + (f", a base above {LARGE_PARAMETERS:,} parameters" if is_large else "")
+            + "); leave it out, or set runtime.device=cpu"
+        )
+    if asks and stated is not None and int(stated) < needed:
         raise ConfigError(
             f"hydra.launcher.gpus_per_node={stated} is too small: runtime.gpus_per_cell="
             f"{runtime['gpus_per_cell']}, runtime.parallel={runtime['parallel']} and "
             f"runtime.cells_per_job={runtime['cells_per_job']} need {needed} on each node"
         )
-    asks = needed > 1 or runtime["device"] == Device.cuda.value
     given = any(parameters.get(name) is not None for name in GPU_SETTINGS)
     return {"gpus_per_node": needed} if asks and not given else {}
+
+
+def _is_none(given: Any) -> bool:
+    """Return whether a setting of the launcher asks for no GPU at all."""
+    return str(given) in ("0", "gpu:0", "none")
 
 
 def parallelism(total: int, arrays: int) -> list[int]:
