@@ -52,7 +52,7 @@ GOOD = '{"instruction": "i", "output": "o"}'
         (f"[{GOOD}]\n{GOOD}", ["line 2, column 1", "more text follows"]),
         (f"{GOOD},\n{GOOD}", ["a comma follows record 1", "before it: 1 "]),
         (GOOD[:18], ["line 1", "Unterminated string", "before it: 0 "]),
-        ("instruction,output\na,b\n", ["line 1, column 1", "Expecting value"]),
+        ("instruction output\na b\n", ["line 1, column 1", "Expecting value"]),
         ("[" * 200_000, ["nested too deeply"]),
         ("", ["is empty"]),
         ("\ufeff \n", ["is empty"]),

@@ -187,6 +187,7 @@ def test_the_manifest_accounts_for_every_record(tmp_path: Path) -> None:
     assert entry["files"][1] == {
         "path": "b.jsonl",
         "sha256": file_sha256(tmp_path / "b.jsonl"),
+        "recognised": "JSON lines; instruction, input, output",
         "records": 32,
         "rejected": 26,
     }

@@ -11,6 +11,7 @@ import yaml
 from tunegrid.config.project import project_directory
 from tunegrid.config.schema import PromptConfig
 from tunegrid.data import prompts
+from tunegrid.data.example import Example, Exchange
 
 CONF = project_directory() / "conf" / "prompt"
 
@@ -158,3 +159,9 @@ def test_braces_that_are_no_field_are_text() -> None:
     assert prompts.problems(prompt) == []
     assert prompts.render(prompt, "i") == '{"a": 1} i {}'
     assert prompts.render_choice(prompt, "q") == "{q}"
+
+
+def test_each_question_of_a_conversation_is_rendered_as_one_alone():
+    prompt = PromptConfig(with_input="{instruction}|{input}:", without_input="{instruction}:")
+    example = Example("r", "n", "b", "f", 1, (Exchange("q {input}", "a"),))
+    assert prompts.training_texts(prompt, example) == ("q {input}:", " a", "r|n:", " b")

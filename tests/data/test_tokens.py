@@ -111,3 +111,22 @@ def test_a_tokenizer_without_an_end_is_refused():
     backend = tiny_bases.tokenizer("bloom").backend_tokenizer
     with pytest.raises(ConfigError, match="end-of-sequence"):
         encode_all(PreTrainedTokenizerFast(tokenizer_object=backend), [], max_length_tokens=8)
+
+
+@pytest.mark.parametrize("kind", tiny_bases.KINDS)
+def test_every_answer_of_a_conversation_is_trained_and_nothing_else(kind):
+    tokenizer = tiny_bases.tokenizer(kind)
+    texts = ["the fox", " jumps", "over the dog", " 巴黎。", "again", " Paris"]
+    (one,) = encode_all(tokenizer, [texts], max_length_tokens=256).examples
+    trained = [token for token, label in zip(one.ids, one.labels, strict=True) if label == token]
+    text = tokenizer.decode(trained, clean_up_tokenization_spaces=False).removeprefix(" ")
+    assert text.replace("</s> ", "</s>") == "jumps</s> 巴黎。</s> Paris</s>".replace(
+        "</s> ", "</s>"
+    )
+    assert trained.count(tokenizer.eos_token_id) == 3
+    assert {label for label in one.labels if label not in trained} == {NOT_TRAINED}
+    first = encode(tokenizer, texts[0], texts[1], max_length_tokens=256)
+    assert one.ids[: len(first.ids)] == first.ids
+    assert one.labels[: len(first.ids)] == first.labels
+    cut = encode_all(tokenizer, [texts], max_length_tokens=len(one.ids) - 1).examples[0]
+    assert (cut.ids, cut.truncated) == (one.ids[:-1], True)

@@ -1,7 +1,8 @@
 """JSON files of records, read one record at a time with the line each stands on.
 
-Owns: finding the records of a JSON array, of JSON lines or of JSON values that follow one
-another, and saying where a broken one is. Knows nothing of what the records mean.
+Owns: finding the records of a JSON array, of an array that an object wraps, of JSON lines or of
+JSON values that follow one another, and saying where a broken one is. Knows nothing of what the
+records mean.
 
 A file is read in chunks, because a text with one emoji takes four bytes a character in memory:
 a collection of 1 GB would take 5 GB if it were read whole. One such array:
@@ -17,17 +18,21 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tunegrid.config.errors import DataError
+from tunegrid.data.content import not_utf8, opened
+from tunegrid.data.json_wrappers import OTHER_PARTS, WRAPPING_KEYS, Wrapper, wrapper_in
 
 CHUNK_BYTES = 1 << 20
 EXCERPT_CHARACTERS = 160
 LONGEST_WHOLE_NUMBER = 300
 """Digits; a longer one becomes a float."""
+HEAD_CHARACTERS = 1 << 16
+"""Looked at to tell an object that wraps records from a record."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 # An error this close to the end of what was read may be a value cut in two ("-Infinity", an
@@ -45,6 +50,7 @@ class Record:
 
     position: int
     line: int
+    """0 where the file has no lines."""
     value: Any
     excerpt: str
 
@@ -64,13 +70,25 @@ def read_records(path: Path, *, whole_numbers: bool = False) -> Iterator[Record]
             line, column, the text found and the number of records that were fine before it.
 
     """
+    yield from records_of(path, whole_numbers=whole_numbers)[1]
+
+
+def records_of(path: Path, *, whole_numbers: bool = False) -> tuple[str, Iterator[Record]]:
+    """Return the form of a JSON file (`JSON array`, ...), and its records.
+
+    Raises:
+        DataError: as `read_records` does; what stands behind the beginning is refused when it
+            is reached.
+    """
     text = _Text(path, _whole_number if whole_numbers else float)
     text.skip_space()
     if text.peek() == "[":
         text.advance(1)
-        yield from _array(text)
-    else:
-        yield from _sequence(text)
+        return "JSON array", _array(text, "JSON array")
+    wrapper = text.wrapper() if text.peek() == "{" else None
+    if wrapper is not None:
+        return f"JSON array in {wrapper.key!r}", _wrapped(text, wrapper)
+    return "JSON lines", _sequence(text)
 
 
 def _whole_number(digits: str) -> float:
@@ -83,7 +101,17 @@ def shortened(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
     return line if len(line) <= characters else line[: characters - 1] + "…"
 
 
-def _array(text: _Text) -> Iterator[Record]:
+def _array(text: _Text, form: str) -> Iterator[Record]:
+    """Yield the records of an array, behind whose `[` the text stands, to the end of the file."""
+    count = yield from _elements(text)
+    if text.peek() != "":
+        text.fail(f"more text follows the end of the {form}", count)
+    if count == 0:
+        raise DataError(f"{text.path}: the {form} holds no record; give a file with examples")
+
+
+def _elements(text: _Text) -> Generator[Record, None, int]:
+    """Yield the elements of an array, and return their number; the text is behind `]` then."""
     text.skip_space()
     position = 0
     closed = text.peek() == "]"
@@ -103,10 +131,35 @@ def _array(text: _Text) -> Iterator[Record]:
     if position == 0:
         text.advance(1)
         text.skip_space()
+    return position
+
+
+def _wrapped(text: _Text, wrapper: Wrapper) -> Iterator[Record]:
+    """Yield the records of the array in an object; other fields of it are passed over."""
+    text.go_to(wrapper.begin)
+    count = yield from _elements(text)
+    while text.peek() == ",":
+        text.advance(1)
+        text.skip_space()
+        key = text.record(count + 1).value
+        text.skip_space()
+        if not isinstance(key, str) or text.peek() != ":":
+            text.fail(f"a field of the object around {wrapper.key!r} is broken", count)
+        if key in WRAPPING_KEYS or key in OTHER_PARTS:
+            raise DataError(
+                f"{text.path}: one object holds records under {wrapper.key!r} and under {key!r}. "
+                "Accepted is one array; write each to a file of its own"
+            )
+        text.advance(1)
+        text.skip_space()
+        text.record(count + 1)
+        text.skip_space()
+    if text.peek() != "}":
+        text.fail(f"the object around {wrapper.key!r} does not end", count)
+    text.advance(1)
+    text.skip_space()
     if text.peek() != "":
-        text.fail("more text follows the end of the JSON array", position)
-    if position == 0:
-        raise DataError(f"{text.path}: the JSON array holds no record; give a file with examples")
+        text.fail(f"more text follows the object around {wrapper.key!r}", count)
 
 
 def _sequence(text: _Text) -> Iterator[Record]:
@@ -132,14 +185,7 @@ class _Text:
 
     def __init__(self, path: Path, parse_int: Callable[[str], float]) -> None:
         self.path = path
-        if path.is_dir():
-            raise DataError(f"{path} is a directory; name the JSON file in it")
-        try:
-            self._file = path.open("rb")
-        except FileNotFoundError as error:
-            raise DataError(f"{path}: there is no such file; check the path") from error
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        self._file = opened(path).stream
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         # CPython refuses an integer of more than 4,300 digits, and no reader takes a number for
         # a text.
@@ -148,7 +194,6 @@ class _Text:
         self._place = 0
         self._line = 1
         self._column = 1
-        self._bytes_read = 0
         self._ended = False
 
     def peek(self) -> str:
@@ -163,7 +208,18 @@ class _Text:
         self._line, self._column = self._position_at(end)
         self._place = end
 
+    def wrapper(self) -> Wrapper | None:
+        """Return the array of records in the object that begins here; None for a record."""
+        while len(self._buffer) - self._place < HEAD_CHARACTERS and not self._ended:
+            self._read_more()
+        return wrapper_in(self._buffer, self._place)
+
+    def go_to(self, place: int) -> None:
+        """Move on to a place in what is held."""
+        self.advance(place - self._place)
+
     def skip_space(self) -> None:
+        """Move to the next character that is no white space, or to the end."""
         while True:
             match = _SPACE.match(self._buffer, self._place)
             self.advance((match.end() if match else self._place) - self._place)
@@ -199,6 +255,7 @@ class _Text:
         line, column = self._position_at(index)
         begin = max(self._place, index - 60)
         found = shortened(self._buffer[begin : index + 60], 120) or "the end of the file"
+        what += _hint(self._buffer, index)
         raise DataError(
             f"{self.path}, line {line}, column {column}: not JSON: {what}. Found: {found}\n"
             f"Fine records before it: {fine:,} (this one begins on line {self._line}). "
@@ -219,30 +276,36 @@ class _Text:
     def _read_more(self) -> None:
         """Append a chunk as long as what is held, so that a long record costs linear time."""
         held = self._buffer[self._place :]
-        try:
-            raw = self._file.read(max(CHUNK_BYTES, len(held)))
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be read ({error.strerror})") from error
+        raw = self._file.read(max(CHUNK_BYTES, len(held)))
         self._ended = not raw
         try:
             text = self._decoder.decode(raw, final=self._ended)
         except UnicodeDecodeError as error:
             self._fail_decoding(error, held)
-        self._bytes_read += len(raw)
         self._buffer, self._place = held + text, 0
         if self._ended:
             self._file.close()
 
     def _fail_decoding(self, error: UnicodeDecodeError, held: str) -> NoReturn:
         before = held + error.object[: error.start].decode("utf-8", "replace")
-        line = self._line + before.count("\n")
-        found = error.object[error.start : error.start + 8].hex(" ")
-        raise DataError(
-            f"{self.path}, line {line}: not UTF-8 (bytes {found}, {error.reason}). Accepted is "
-            "UTF-8; convert the file, such as with: iconv -f GB18030 -t UTF-8"
-        ) from error
+        raise not_utf8(self.path, self._line + before.count("\n"), error) from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     return value if len(value) == len(pairs) else RepeatedKeys(value)
+
+
+def _hint(text: str, index: int) -> str:
+    """Return what the text probably is, ready to end a sentence; "" where nothing is known."""
+    if text[index : index + 1] == "\ufeff":
+        return (
+            " but a byte-order mark (bytes ef bb bf), as files that were joined have in their "
+            "middle; remove it: sed -i 's/\\xEF\\xBB\\xBF//g'"
+        )
+    if text[index : index + 1] == "'" or text[index : index + 4] in ("None", "True", "Fals"):
+        return (
+            " (this is how Python prints a value, and no JSON: write it with json.dumps, or "
+            "convert it with ast.literal_eval)"
+        )
+    return ""

@@ -50,8 +50,8 @@ class _Drawn:
     example: Example
 
     @property
-    def content(self) -> tuple[str, str, str]:
-        return self.example.instruction, self.example.input, self.example.output
+    def content(self) -> tuple[str, ...]:
+        return self.example.texts
 
 
 def effective_collections(data: DataConfig) -> list[CollectionConfig]:
@@ -220,7 +220,7 @@ def _draw(
 
 
 def _hold_out(
-    union: Sequence[_Drawn], counts: Counter[tuple[str, str, str]], seed: int, number: int
+    union: Sequence[_Drawn], counts: Counter[tuple[str, ...]], seed: int, number: int
 ) -> set[int]:
     """Return the `id` of the examples held out, none of which has a twin in the union."""
     if number == 0:
@@ -253,6 +253,7 @@ def _entry(
             {
                 "path": file.name,
                 "sha256": file.sha256,
+                "recognised": file.reading.form,
                 "records": file.records,
                 "rejected": len(file.reading.rejected),
             }
@@ -285,7 +286,7 @@ def _by_rank(examples: Sequence[_Drawn], seed: int, purpose: str) -> list[_Drawn
     """Return the examples by their rank for a purpose."""
     begun: dict[str, Any] = {}
 
-    def rank(drawn: _Drawn) -> tuple[bytes, tuple[str, str, str]]:
+    def rank(drawn: _Drawn) -> tuple[bytes, tuple[str, ...]]:
         if drawn.sha256 not in begun:
             text = f"tunegrid mixture\n{seed}\n{purpose}\n{drawn.sha256}\n"
             begun[drawn.sha256] = hashlib.sha256(text.encode())

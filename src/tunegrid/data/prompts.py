@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 
 from tunegrid.config.schema import PromptConfig
+from tunegrid.data.example import Example
 
 _FIELD = re.compile(r"\{(instruction|input)\}")
 _ANY_FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
@@ -31,6 +32,19 @@ def render_choice(prompt: PromptConfig, question: str) -> str:
 def answer_text(prompt: PromptConfig, output: str) -> str:
     """Return what follows the prompt in a training text: the separator and the output."""
     return prompt.separator + output
+
+
+def training_texts(prompt: PromptConfig, example: Example) -> tuple[str, ...]:
+    """Return what of an example is read and what is learned, in turn.
+
+    In a conversation each question is rendered as an instruction alone would be, so that the
+    prompt of a single question is a prefix of the training text here too.
+    """
+    texts: list[str] = []
+    for exchange in example.earlier:
+        texts += [render(prompt, exchange.question), answer_text(prompt, exchange.answer)]
+    texts.append(render(prompt, example.instruction, example.input))
+    return (*texts, answer_text(prompt, example.output))
 
 
 def cut_answer(prompt: PromptConfig, text: str) -> str:

@@ -15,7 +15,7 @@ from tunegrid.config.errors import DataError, all_problems
 from tunegrid.config.fingerprint import file_sha256
 from tunegrid.config.functions import find_function
 from tunegrid.config.schema import CollectionConfig
-from tunegrid.data.readers.instructions import Reading, Rejection
+from tunegrid.data.reading import Reading, Rejection
 
 SHOWN_REJECTIONS = 5
 
@@ -31,7 +31,7 @@ class ReadFile:
     @property
     def records(self) -> int:
         """The records of the file, rejected ones included."""
-        return len(self.reading.examples) + len(self.reading.rejected)
+        return self.reading.records
 
 
 def read_files(
@@ -85,10 +85,7 @@ def _refusal(collection: CollectionConfig, file: ReadFile, max_rejected_share: f
         f"({len(rejected) / file.records:.1%}, accepted is {max_rejected_share:.1%}) are rejected:"
     ]
     lines += [f"    {times:,} x {reason}" for reason, times in reasons(rejected).items()]
-    lines += [
-        f"    line {r.line}, record {r.position}: {r.reason}: {r.excerpt}"
-        for r in rejected[:SHOWN_REJECTIONS]
-    ]
+    lines += [f"    {r.place}: {r.reason}: {r.excerpt}" for r in rejected[:SHOWN_REJECTIONS]]
     lines.append(
         f"    Repair the file, name its fields in the options of {collection.function} "
         "(such as output_key), or raise data.max_rejected_share"

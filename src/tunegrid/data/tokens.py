@@ -36,6 +36,7 @@ class Encoded:
     ids: list[int]
     labels: list[int]
     prompt_tokens: int
+    """Before the first answer."""
     truncated: bool
 
     @property
@@ -106,12 +107,19 @@ def encode(
 
 def encode_all(
     tokenizer: Any,
-    texts: Sequence[tuple[str, str]],
+    texts: Sequence[Sequence[str]],
     *,
     max_length_tokens: int,
     train_on_prompt: bool = False,
 ) -> TokenizedSet:
-    """Return the examples of (prompt, answer) texts as ids, in their order.
+    """Return the examples of texts as ids, in their order.
+
+    Args:
+        tokenizer: as for `encode`.
+        texts: of each example prompt and answer, or those of a conversation in turn: an
+            end-of-sequence id follows every answer, and all answers are trained.
+        max_length_tokens: as for `encode`.
+        train_on_prompt: as for `encode`.
 
     Raises:
         ConfigError: the tokenizer has no end-of-sequence token.
@@ -126,14 +134,17 @@ def encode_all(
     rejected: list[int] = []
     for start in range(0, len(texts), _BATCH):
         batch = texts[start : start + _BATCH]
-        prompts = encode_prompts(tokenizer, [prompt for prompt, _ in batch])
-        answers = _encode_answers(tokenizer, [answer for _, answer in batch])
-        for offset, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        prompts = encode_prompts(tokenizer, [first for first, *_ in batch])
+        # What follows an answer is in the middle of the text, as the answer itself is.
+        behind = iter(_encode_answers(tokenizer, [text for _, *rest in batch for text in rest]))
+        for offset, (prompt, (_, *rest)) in enumerate(zip(prompts, batch, strict=True)):
+            parts = [prompt, *(next(behind) for _ in rest)]
             if len(prompt) >= max_length_tokens:
                 rejected.append(start + offset)
                 continue
-            whole = [*answer, tokenizer.eos_token_id]
-            examples.append(_join(prompt, whole, max_length_tokens, train_on_prompt))
+            for answer in parts[1::2]:
+                answer.append(tokenizer.eos_token_id)
+            examples.append(_join(parts, max_length_tokens, train_on_prompt))
     return TokenizedSet(
         examples=examples,
         rejected_indices=rejected,
@@ -143,17 +154,19 @@ def encode_all(
     )
 
 
-def _join(
-    prompt: list[int], answer: list[int], max_length_tokens: int, train_on_prompt: bool
-) -> Encoded:
-    """Return the example of a prompt's and an answer's ids, cut at the end when too long."""
-    whole = [*prompt, *answer]
-    ids = whole[:max_length_tokens]
-    untrained = 0 if train_on_prompt else len(prompt)
+def _join(parts: list[list[int]], max_length_tokens: int, train_on_prompt: bool) -> Encoded:
+    """Return the example of prompts and answers in turn, cut at the end when too long."""
+    ids: list[int] = []
+    labels: list[int] = []
+    for number, part in enumerate(parts):
+        ids += part
+        is_trained = train_on_prompt or number % 2 == 1
+        labels += part if is_trained else [NOT_TRAINED] * len(part)
     # Nothing stands before the first token to predict it from, so it never has a loss.
-    untrained = max(untrained, 1)
-    labels = [NOT_TRAINED] * untrained + ids[untrained:]
-    return Encoded(ids, labels, prompt_tokens=len(prompt), truncated=len(ids) < len(whole))
+    labels[0] = NOT_TRAINED
+    is_cut = len(ids) > max_length_tokens
+    cut = slice(max_length_tokens)
+    return Encoded(ids[cut], labels[cut], prompt_tokens=len(parts[0]), truncated=is_cut)
 
 
 def _plain(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:

@@ -91,7 +91,7 @@ def composed(config: CellConfig) -> dict[str, Any]:
         DataError: a file that cannot be read, or with too many unusable records.
     """
     from tunegrid.cells.stages.train import mixture_of
-    from tunegrid.data.prompts import answer_text, render
+    from tunegrid.data.prompts import training_texts
     from tunegrid.data.tokens import encode_all
     from tunegrid.models.bases.loading import load_tokenizer
     from tunegrid.store.inputs.locate import CURRENT
@@ -100,7 +100,7 @@ def composed(config: CellConfig) -> dict[str, Any]:
     fact: dict[str, Any] = {
         "examples": len(train),
         "characters": sum(one.characters for one in train),
-        "output_characters": sum(len(one.output) for one in train),
+        "output_characters": sum(one.output_characters for one in train),
     }
     try:
         tokenizer = load_tokenizer(config.model, CURRENT)
@@ -109,13 +109,7 @@ def composed(config: CellConfig) -> dict[str, Any]:
     every = max(1, math.ceil(len(train) / TOKENIZED_EXAMPLES))
     encoded = encode_all(
         tokenizer,
-        [
-            (
-                render(config.prompt, one.instruction, one.input),
-                answer_text(config.prompt, one.output),
-            )
-            for one in train[::every]
-        ],
+        [training_texts(config.prompt, one) for one in train[::every]],
         max_length_tokens=config.train.max_length_tokens,
         train_on_prompt=config.train.train_on_prompt,
     )

@@ -141,13 +141,7 @@ def _encoded(
     prompt = cell.config.prompt
     found = encode_all(
         models.tokenizer,
-        [
-            (
-                prompts.render(prompt, one.instruction, one.input),
-                prompts.answer_text(prompt, one.output),
-            )
-            for one in mixed[::every]
-        ],
+        [prompts.training_texts(prompt, one) for one in mixed[::every]],
         max_length_tokens=settings.max_length_tokens,
         train_on_prompt=settings.train_on_prompt,
     )

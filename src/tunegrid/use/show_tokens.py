@@ -23,10 +23,9 @@ def shown_examples(config: CellConfig, count: int) -> list[dict[str, Any]]:
     tokenizer = load_tokenizer(config.model, locate.CURRENT)
     shown = []
     for example in mixed.train[:count]:
-        prompt = prompts.render(config.prompt, example.instruction, example.input)
         encoded = encode_all(
             tokenizer,
-            [(prompt, prompts.answer_text(config.prompt, example.output))],
+            [prompts.training_texts(config.prompt, example)],
             max_length_tokens=config.train.max_length_tokens,
             train_on_prompt=config.train.train_on_prompt,
         )

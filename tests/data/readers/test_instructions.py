@@ -80,10 +80,10 @@ def test_one_field_cannot_be_two(tmp_path: Path) -> None:
         ("12", "not an object"),
         ('{"input": "", "output": "o"}', "no field 'instruction'"),
         ('{"instruction": "i"}', "no field 'output'"),
-        ('{"instruction": null, "output": "o"}', "'instruction' is not a text"),
-        ('{"instruction": "i", "output": 3}', "'output' is not a text"),
-        ('{"instruction": "i", "output": NaN}', "'output' is not a text"),
-        ('{"instruction": "i", "input": ["a"], "output": "o"}', "'input' is not a text"),
+        ('{"instruction": null, "output": "o"}', "'instruction' is null, not a text"),
+        ('{"instruction": "i", "output": 3}', "'output' is a number, not a text"),
+        ('{"instruction": "i", "output": NaN}', "'output' is a number, not a text"),
+        ('{"instruction": "i", "input": ["a"], "output": "o"}', "'input' is a list, not a text"),
         ('{"instruction": "i", "output": ""}', "empty output"),
         ('{"instruction": "i", "output": " \\n\\u3000"}', "empty output"),
         ('{"instruction": " ", "input": "", "output": "o"}', "empty instruction and input"),
@@ -92,7 +92,7 @@ def test_one_field_cannot_be_two(tmp_path: Path) -> None:
             '{"instruction": "i", "output": "\\ud83d"}',
             "'output' holds half of a surrogate pair",
         ),
-        ('{"instruction": "i", "output": ' + "9" * 5000 + "}", "'output' is not a text"),
+        ('{"instruction": "i", "output": ' + "9" * 5000 + "}", "'output' is a number, not a text"),
     ],
 )
 def test_an_unusable_record_is_rejected_with_its_reason(

@@ -159,13 +159,7 @@ def tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, A
     manifest: dict[str, Any] = dict(mixed.manifest)
     sets = {}
     for name, examples in (("train", mixed.train), ("validation", mixed.validation)):
-        texts = [
-            (
-                prompts.render(config.prompt, example.instruction, example.input),
-                prompts.answer_text(config.prompt, example.output),
-            )
-            for example in examples
-        ]
+        texts = [prompts.training_texts(config.prompt, example) for example in examples]
         encoded = encode_all(
             models.tokenizer,
             texts,

@@ -1,7 +1,7 @@
 """Reads instruction files: records with an instruction, an optional input and an output.
 
-Owns: which record is an example and why another is not. Knows nothing of mixtures, prompts or
-tokens. One record of alpaca_data.json:
+Owns: what its options name, and reading a file by what is recognised in it where they name
+nothing. Knows nothing of mixtures, prompts or tokens. One record of alpaca_data.json:
 
     {"instruction": "Rewrite the sentence in the passive.", "input": "She wrote it.",
      "output": "It was written by her."}
@@ -13,30 +13,17 @@ record that cannot be used is rejected with its reason, never repaired.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
 from pathlib import Path
 
 from tunegrid.config.errors import ConfigError
-from tunegrid.data.example import Example
-from tunegrid.data.json_records import Record, RepeatedKeys, read_records
+from tunegrid.data import records
+from tunegrid.data.mapping import Fields
+from tunegrid.data.readers import cot, csl
+from tunegrid.data.reading import Reading, Rejection, collected
+from tunegrid.data.recognise import ALPACA, LOOKED_AT, other_fields, recognise
 
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A record that is no example: its number and line in the file, why, and its beginning."""
-
-    position: int
-    line: int
-    reason: str
-    excerpt: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one file holds: its examples and its rejected records, in the file's order."""
-
-    examples: list[Example]
-    rejected: list[Rejection]
+__all__ = ["Reading", "Rejection", "read"]
 
 
 def read(
@@ -45,74 +32,42 @@ def read(
     instruction_key: str = "instruction",
     input_key: str | None = "input",
     output_key: str = "output",
+    history_key: str | None = None,
 ) -> Reading:
-    """Return the examples of a JSON array, of JSON lines or of JSON objects in sequence.
+    """Return the examples of a file of JSON, JSON lines, CSV, TSV or Parquet.
+
+    With the default keys the form is recognised by the first records (`data.recognise`); with
+    others the named fields are read and nothing is guessed. A key with dots names a field of a
+    field.
 
     Args:
-        path: a UTF-8 file.
+        path: a UTF-8 file, or one that is compressed with gzip or zstd and says so in its name.
         instruction_key: the field with the instruction.
         input_key: the field with the input, which a record may lack or hold as null; None reads
             no input.
         output_key: the field with the output.
+        history_key: the field with earlier exchanges, as pairs of question and answer.
 
     Raises:
-        DataError: the file cannot be read as JSON; see `records.read_records`.
+        DataError: the file cannot be read, or its form is unknown or doubtful.
         ConfigError: two of the keys are the same.
 
     """
-    keys = [instruction_key, output_key] + ([] if input_key is None else [input_key])
-    if len(set(keys)) < len(keys):
+    mapping = Fields(instruction_key, input_key, output_key, history_key)
+    if len(set(mapping.names)) < len(mapping.names):
         raise ConfigError(
-            f"instruction_key, input_key and output_key name the fields {keys}; "
+            f"instruction_key, input_key and output_key name the fields {list(mapping.names)}; "
             "each must name a field of its own"
         )
     path = Path(path)
-    source = path.name
-    reading = Reading([], [])
-    for record in read_records(path):
-        found = _example(record, source, instruction_key, input_key, output_key)
-        if isinstance(found, Example):
-            reading.examples.append(found)
-        else:
-            rejection = Rejection(record.position, record.line, found, record.excerpt)
-            reading.rejected.append(rejection)
-    return reading
-
-
-def _example(
-    record: Record, source: str, instruction_key: str, input_key: str | None, output_key: str
-) -> Example | str:
-    """Return the example of a record, or the reason why it is none."""
-    value = record.value
-    if not isinstance(value, dict):
-        return "not an object"
-    if isinstance(value, RepeatedKeys):
-        return "a field stands twice"
-    texts = []
-    for key in (instruction_key, input_key, output_key):
-        if key == input_key and (key is None or value.get(key) is None):
-            texts.append("")
-            continue
-        if key not in value:
-            return f"no field '{key}'"
-        text = value[key]
-        if not isinstance(text, str):
-            return f"'{key}' is not a text"
-        if not _is_unicode(text):
-            return f"'{key}' holds half of a surrogate pair"
-        texts.append(text)
-    instruction, input_, output = texts
-    if not output.strip():
-        return "empty output"
-    if not instruction.strip() and not input_.strip():
-        return "empty instruction and input"
-    return Example(instruction, input_, output, source, record.position)
-
-
-def _is_unicode(text: str) -> bool:
-    """Return whether UTF-8 can hold the text; half of a pair of JSON escapes it cannot."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+    found = records.read(path)
+    if mapping != ALPACA:
+        return collected(path, found.rows, mapping.texts, f"{found.form}; {mapping}")
+    head = list(itertools.islice(found.rows, LOOKED_AT))
+    if not found.has_names:
+        return csl.read(path) if csl.is_csl(head) else cot.recognised(path, head)
+    recognised = recognise(path, head)
+    form = f"{found.form}; {recognised}"
+    others = other_fields(head, recognised)
+    form += f" (not read: {', '.join(others)})" if others else ""
+    return collected(path, itertools.chain(head, found.rows), recognised.texts, form)

@@ -94,7 +94,11 @@ def resolve_paths(
             "Give a directory with config.json, tokenizer and safetensors, or a hub id owner/name.",
         )
     config.data.files = [
-        absolute(path, "data.files", "Give JSON or JSON lines with instruction, input, output.")
+        absolute(
+            path,
+            "data.files",
+            "Give JSON, JSON lines, CSV, TSV or Parquet; docs/inputs.md has the forms.",
+        )
         for path in config.data.files
     ]
     for name, collection in config.data.collections.items():
