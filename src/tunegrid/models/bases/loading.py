@@ -16,6 +16,7 @@ from tunegrid.config.choices import Attention, Device
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import ModelConfig, QuantizationConfig
 from tunegrid.models import dtypes
+from tunegrid.models.architectures.registration import register
 from tunegrid.models.bases import devices
 from tunegrid.models.quantization import bitsandbytes_config, check, make_ready
 from tunegrid.store.inputs import locate
@@ -62,6 +63,7 @@ def load_config(model: ModelConfig, root: Path) -> Any:
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
+    register()
     path = locate.locate(model, root)
     try:
         config = AutoConfig.from_pretrained(path, revision=model.revision)
@@ -87,6 +89,7 @@ def model_class(config: Any) -> Any:
     """Return the class that transformers builds from a causal language model's config."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
+    register()
     found = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     return found[0] if isinstance(found, list | tuple) else found
 

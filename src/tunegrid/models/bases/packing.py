@@ -22,20 +22,23 @@ def can_flatten(model_type: str) -> bool:
 
 
 def allow_block_masks(model: Any) -> None:
-    """Make a Bloom model accept a mask of four dimensions, on this instance alone.
+    """Make transformers' Bloom accept a mask of four dimensions, on this instance alone.
 
-    Its position bias is computed from a mask of two dimensions. The bias grows evenly with the
-    position and softmax ignores what is added to all keys, so inside a block only distances
-    matter and the bias of an all-ones mask is right for every block (arXiv 2108.12409).
+    The architectures of this project accept one as they are. Bloom's position bias is computed
+    from a mask of two dimensions. It grows evenly with the position and softmax ignores what is
+    added to all keys, so inside a block only distances matter and the bias of an all-ones mask is
+    right for every block (arXiv 2108.12409).
 
     Args:
         model: a Bloom model, also under a peft model.
 
     """
     import torch
-    from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+    from transformers.models.bloom.modeling_bloom import BloomModel, build_alibi_tensor
 
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if type(base.transformer) is not BloomModel:
+        return
 
     def build(self: Any, mask: torch.Tensor, num_heads: int, dtype: torch.dtype) -> torch.Tensor:
         if mask.ndim == 4:

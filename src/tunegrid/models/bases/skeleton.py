@@ -12,6 +12,7 @@ from typing import Any
 
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import ModelConfig
+from tunegrid.models.architectures.registration import register
 from tunegrid.models.bases.devices import context_tokens
 from tunegrid.models.bases.loading import load_config, model_class
 from tunegrid.models.parameters import Counts, count, linear_modules
@@ -102,6 +103,7 @@ def _stated_config(model: ModelConfig) -> Any:
     """
     from transformers import AutoConfig
 
+    register()
     stated = dict(model.architecture_config)
     kind = stated.pop("model_type", model.architecture)
     if kind != model.architecture:
