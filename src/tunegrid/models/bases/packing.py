@@ -3,8 +3,9 @@
 Owns: the list of architectures this was verified for. Knows nothing of examples.
 
 A row of several examples is only right when no token sees another example. Llama-like bases read
-the borders from position ids; Bloom ignores position ids and needs a mask. An architecture that is
-not listed is not flattened, because a leak raises no error and only changes the numbers.
+the borders from position ids; those with linear biases ignore position ids and need a mask. An
+architecture that is not listed is not flattened, because a leak raises no error and only changes
+the numbers.
 """
 
 from __future__ import annotations
@@ -12,8 +13,18 @@ from __future__ import annotations
 import types
 from typing import Any
 
-BY_POSITIONS = ("codegen", "glm", "llama", "qwen3")
-BY_MASK = ("bloom",)
+BY_POSITIONS = (
+    "baichuan",
+    "chatglm",
+    "chatglm2",
+    "codegen",
+    "glm",
+    "internlm",
+    "llama",
+    "moss",
+    "qwen3",
+)
+BY_MASK = ("baichuan_alibi", "bloom")
 
 
 def can_flatten(model_type: str) -> bool:
@@ -36,8 +47,8 @@ def allow_block_masks(model: Any) -> None:
     import torch
     from transformers.models.bloom.modeling_bloom import BloomModel, build_alibi_tensor
 
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    if type(base.transformer) is not BloomModel:
+    base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if type(getattr(base, "transformer", None)) is not BloomModel:
         return
 
     def build(self: Any, mask: torch.Tensor, num_heads: int, dtype: torch.dtype) -> torch.Tensor:

@@ -142,7 +142,9 @@ class FusedBloomModel(BloomModel):
         if mask is None:
             past = cache.get_seq_length() if cache is not None else 0
             mask = embeds.new_ones((len(embeds), past + embeds.shape[1]), dtype=torch.long)
-        visible = create_causal_mask(self.config, embeds, mask, cache, allow_is_causal_skip=False)
+        visible: Any = create_causal_mask(
+            self.config, embeds, mask, cache, allow_is_causal_skip=False
+        )
         found = alibi.biases(self.num_heads, alibi.key_positions(mask.to(embeds.device)))
         return alibi.biased_mask(alibi.may_see(visible), found, embeds.dtype)
 
