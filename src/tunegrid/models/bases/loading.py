@@ -17,13 +17,14 @@ from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import ModelConfig, QuantizationConfig
 from tunegrid.models import dtypes
 from tunegrid.models.architectures.registration import register
+from tunegrid.models.architectures.tokenizers import OWN, own_tokenizer
 from tunegrid.models.bases import devices
 from tunegrid.models.quantization import bitsandbytes_config, check, make_ready, misshapen_quantized
 from tunegrid.store.inputs import locate
 
 
 def load_tokenizer(model: ModelConfig, root: Path) -> Any:
-    """Return the base's fast tokenizer, which has a padding token afterwards.
+    """Return the base's tokenizer, which has a padding token afterwards.
 
     A tokenizer without one pads with end-of-sequence, or with the unknown token: padding is
     masked and never trained, so the choice changes no number and the embeddings keep their size.
@@ -36,7 +37,10 @@ def load_tokenizer(model: ModelConfig, root: Path) -> Any:
 
     path = locate.locate(model, root)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=model.revision)
+        if model.architecture in OWN:
+            tokenizer = own_tokenizer(model.architecture, path, model.revision)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(path, revision=model.revision)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"model.path {model.path!r}: no tokenizer can be read from {path!r} ({error}); "
