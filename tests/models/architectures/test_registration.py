@@ -20,7 +20,7 @@ from tunegrid.models.architectures.chatglm2 import configuration as chatglm2
 from tunegrid.models.architectures.internlm import configuration as internlm
 from tunegrid.models.architectures.moss import configuration as moss
 from tunegrid.models.architectures.registration import register
-from tunegrid.models.bases.loading import load_config, model_class
+from tunegrid.models.bases.loading import architecture_of, load_config, model_class
 
 CLASSES = {
     "baichuan7b": (baichuan.BaichuanConfig, "BaichuanForCausalLM"),
@@ -47,6 +47,7 @@ def test_the_files_of_the_hub_lead_to_the_class_without_their_code(name):
     assert type(found) is expected
     assert model_class(found).__name__ == model
     assert found.model_type == golden_bases.MODEL_TYPES[name]
+    assert architecture_of(str(golden_bases.FOLDER / name), None) == found.model_type
 
 
 @pytest.mark.parametrize("name", CLASSES)

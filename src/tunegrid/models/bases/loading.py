@@ -89,6 +89,21 @@ def load_config(model: ModelConfig, root: Path) -> Any:
     return config
 
 
+def architecture_of(path: str, revision: str | None) -> str:
+    """Return what `model.architecture` must be for a base: two may share their files' name.
+
+    Args:
+        path: a directory, or a repository id of the hub.
+        revision: on the hub.
+
+    """
+    from transformers import AutoConfig
+
+    register()
+    kind: str = AutoConfig.from_pretrained(path, revision=revision).model_type
+    return kind
+
+
 def model_class(config: Any) -> Any:
     """Return the class that transformers builds from a causal language model's config."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
