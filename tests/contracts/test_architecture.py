@@ -192,6 +192,18 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
         "tests/contracts/test_sweeps.py",
         "the cells of every sweep there is",
     ),
+    "tunegrid/models/architectures/baichuan/configuration.py": (
+        "tests/models/architectures/test_registration.py",
+        "all configs are told apart there",
+    ),
+    "tunegrid/models/architectures/chatglm/configuration.py": (
+        "tests/models/architectures/test_registration.py",
+        "all configs are told apart there",
+    ),
+    "tunegrid/models/architectures/chatglm2/configuration.py": (
+        "tests/models/architectures/test_registration.py",
+        "all configs are told apart there",
+    ),
     "tunegrid/models/methods/attach.py": (
         "tests/models/methods/test_matrix.py",
         "every method is attached",

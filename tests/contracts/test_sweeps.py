@@ -65,9 +65,6 @@ VARIED = {
 """What a sweep compares: all else is the same in its cells."""
 
 PLANNED = {
-    "moss_base",
-    "moss_sft",
-    "chatglm_6b",
     "llama_voc",
     "llama_voc_pre",
     "llama_voc_pre_l",

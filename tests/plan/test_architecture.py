@@ -43,6 +43,25 @@ def test_a_base_as_it_is_trains_nothing(project):
     assert found.is_gated
 
 
+@pytest.mark.parametrize(
+    ("base", "is_gated", "heads_of_keys", "inner"),
+    [
+        ("chatglm_6b", False, 32, 16384),
+        ("chatglm2_6b", True, 2, 13696),
+        ("baichuan_13b", True, 40, 13696),
+        ("moss_base", False, 24, 4 * 6144),
+    ],
+)
+def test_what_memory_needs_of_the_bases_of_2023(project, base, is_gated, heads_of_keys, inner):
+    """ChatGLM2's gate is in one matrix with the rest."""
+    config = model_and_method(project / "conf", base, "none")
+    found = architecture.read(architecture.counted(config.model, None))
+    assert isinstance(found, architecture.Architecture)
+    assert (found.is_gated, found.inner) == (is_gated, inner)
+    width = found.hidden // found.heads
+    assert found.key_value_size == heads_of_keys * width
+
+
 def test_a_base_that_will_lie_in_a_directory_is_counted_by_its_stated_numbers(project):
     config = model_and_method(project / "conf", "llama_7b", "lora")
     model = replace(config.model, path="inputs/bases/llama_7b")

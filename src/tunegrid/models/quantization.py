@@ -96,3 +96,26 @@ def make_ready(quantization: QuantizationConfig, device: torch.device) -> None:
 
     if device.type == "cpu":
         modules.has_avx512bf16 = lambda: False
+
+
+def misshapen_quantized(model: Any) -> list[str]:
+    """Return the quantized weights whose shape is not their module's, with both shapes.
+
+    Transformers 5.23 checks shapes of plain weights only: a packed one has none to compare.
+    """
+    found = []
+    for name, module in model.named_modules():
+        kind = type(module).__name__
+        if kind == "Linear4bit":
+            state = getattr(module.weight, "quant_state", None)
+            if state is None:
+                continue  # Not loaded at all, which the loading report says.
+            shape = tuple(state.shape)
+        elif kind == "Linear8bitLt":
+            shape = tuple(module.weight.shape)
+        else:
+            continue
+        expected = (module.out_features, module.in_features)
+        if shape != expected:
+            found.append(f"{name}.weight {list(shape)} instead of {list(expected)}")
+    return found

@@ -20,6 +20,8 @@ from tunegrid.store import provenance
 from tunegrid.store.inputs.hub_commit import cached_config
 
 LIBRARIES = ("torch", "transformers", "peft")
+PARTS = ("architectures", "bases", "methods")
+"""What of `models` the numbers depend on."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,11 @@ def counted(model: ModelConfig, method: PeftConfig | None) -> dict[str, Any]:
     root = Path()
     base = skeleton(model, root, may_be_stated=True)
     counts = base.counts()
-    sizes, is_gated = _linear_sizes(base.model), _is_gated(base.linear_modules())
+    sizes = _linear_sizes(base.model)
+    config = base.model.config.get_text_config()
+    inner = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None)
+    inner = inner or 4 * config.hidden_size
+    is_gated = _is_gated(base.model, inner)
     trainable, total = 0, counts.total
     if method is not None:
         # The first try takes the skeleton that is here; one that it spoils is built anew.
@@ -98,10 +104,8 @@ def counted(model: ModelConfig, method: PeftConfig | None) -> dict[str, Any]:
         )
         with_method = count(attached.model)
         trainable, total = with_method.trainable, with_method.total
-    config = base.model.config.get_text_config()
     heads = config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    inner = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None)
     return asdict(
         Architecture(
             trainable=trainable,
@@ -111,7 +115,7 @@ def counted(model: ModelConfig, method: PeftConfig | None) -> dict[str, Any]:
             largest_linear=max(sizes, default=0),
             hidden=config.hidden_size,
             layers=config.num_hidden_layers,
-            inner=inner or 4 * config.hidden_size,
+            inner=inner,
             is_gated=is_gated,
             heads=heads,
             key_value_size=(getattr(config, "num_key_value_heads", None) or heads) * width,
@@ -121,8 +125,15 @@ def counted(model: ModelConfig, method: PeftConfig | None) -> dict[str, Any]:
     )
 
 
-def _is_gated(linear_modules: list[str]) -> bool:
-    return any("gate" in name for name in linear_modules)
+def _is_gated(model: Any, inner: int) -> bool:
+    """Return whether the feed-forward part has a gate, of its own or in one matrix with the rest.
+
+    ChatGLM2's `dense_h_to_4h` holds both, twice as wide as what comes out behind the gate.
+    """
+    return any(
+        "gate" in name or (name.endswith("dense_h_to_4h") and module.out_features == 2 * inner)
+        for name, module in model.named_modules()
+    )
 
 
 def _linear_sizes(model: Any) -> list[int]:
@@ -140,11 +151,11 @@ def _linear_sizes(model: Any) -> list[int]:
 
 @cache
 def _program() -> dict[str, Any]:
-    """Return what counts: the libraries, and this package's own methods and bases."""
+    """Return what counts: the libraries, and this package's own parts of models."""
     package = source_directory() / "tunegrid" / "models"
-    own = sorted(p for part in ("methods", "bases") for p in (package / part).rglob("*.py"))
+    own = sorted(p for part in PARTS for p in (package / part).rglob("*.py"))
     if not own:
-        raise FileNotFoundError(f"there is no source of methods and bases under {package}")
+        raise FileNotFoundError(f"there is no source of {', '.join(PARTS)} under {package}")
     return {
         "libraries": {name: provenance.version(name) for name in LIBRARIES},
         "files": [file_sha256(path) for path in (*own, Path(__file__))],

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import CodeGenForCausalLM
 
 from doubles import tiny_bases
 from tunegrid.config.choices import Attention, Device
 from tunegrid.config.errors import ConfigError
+from tunegrid.models.architectures.bloom.modeling import FusedBloomForCausalLM
 from tunegrid.models.bases.devices import attention_kernel, context_tokens, torch_device
 
 
 def test_kernels_are_those_the_architecture_has():
     cpu = torch.device("cpu")
-    llama, bloom = type(tiny_bases.base("llama")), type(tiny_bases.base("bloom"))
+    llama, codegen = type(tiny_bases.base("llama")), CodeGenForCausalLM
     assert attention_kernel(Attention.auto, llama, cpu, torch.float32) == "sdpa"
-    assert attention_kernel(Attention.auto, bloom, cpu, torch.float32) == "eager"
+    assert attention_kernel(Attention.auto, FusedBloomForCausalLM, cpu, torch.float32) == "sdpa"
+    assert attention_kernel(Attention.auto, codegen, cpu, torch.float32) == "eager"
     assert attention_kernel(Attention.eager, llama, cpu, torch.float32) == "eager"
     with pytest.raises(ConfigError, match="accepted: auto, eager"):
-        attention_kernel(Attention.sdpa, bloom, cpu, torch.float32)
+        attention_kernel(Attention.sdpa, codegen, cpu, torch.float32)
 
 
 def test_devices():

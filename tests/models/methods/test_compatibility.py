@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import copy
 
-from doubles import tiny_bases, tiny_methods
+import pytest
+import torch
+
+from doubles import golden_bases, tiny_bases, tiny_methods
 from tunegrid.cells import preflight
 from tunegrid.config.choices import Device, Precision
 from tunegrid.config.errors import ConfigError, StageError
@@ -78,6 +81,49 @@ def test_an_architecture_without_a_place_for_it_is_refused():
     c3a = of_library(type="C3A")
     assert "view" in str(reason_against(c3a, Precision.nf4, "bloom"))
     assert reason_against(c3a, Precision.nf4, "llama") is None
+
+
+VIRTUAL = {
+    "CARTRIDGE": {"num_virtual_tokens": 4},
+    "MULTITASK_PROMPT_TUNING": {"num_virtual_tokens": 4, "num_tasks": 1},
+    "PREFIX_TUNING": {"num_virtual_tokens": 4},
+    "PROMPT_TUNING": {"num_virtual_tokens": 4},
+    "P_TUNING": {"num_virtual_tokens": 4},
+}
+
+
+@pytest.mark.parametrize("kind", VIRTUAL)
+def test_chatglm_takes_no_virtual_tokens(kind):
+    """Its ids say where the context ends; what is refused by the table fails indeed."""
+    reason = reason_against(of_library(type=kind), Precision.fp32, "chatglm")
+    assert "where the context ends; use peft=lora" in str(reason)
+    assert reason_against(of_library(type=kind), Precision.fp32, "chatglm2") is None
+    base = copy.deepcopy(golden_bases.model("chatglm1", "sdpa"))
+    ids = torch.tensor([[9, 10, 151, 154, 20, 21]])
+    options = {"attention_mask": torch.ones_like(ids), "labels": ids}
+    if kind == "MULTITASK_PROMPT_TUNING":
+        options["task_ids"] = torch.zeros(1, dtype=torch.long)
+    with pytest.raises(ConfigError, match="ChatGLM-6B was given"):
+        library.attach(base, type=kind, **VIRTUAL[kind]).model(ids, **options)
+
+
+@pytest.mark.parametrize("name", golden_bases.MODEL_TYPES)
+def test_prefixes_train_on_the_other_bases_of_2023_and_adaption_prompts_on_none(name):
+    family = golden_bases.MODEL_TYPES[name]
+    prompts = {"type": "ADAPTION_PROMPT", "adapter_len": 2, "adapter_layers": 1}
+    reason = reason_against(of_library(type="ADAPTION_PROMPT"), Precision.fp32, family)
+    assert "no place for it" in str(reason)
+    with pytest.raises(ConfigError, match="Unsupported model type"):
+        library.attach(copy.deepcopy(golden_bases.model(name, "sdpa")), **prompts)
+    if family == "chatglm":
+        return
+    base = copy.deepcopy(golden_bases.model(name, "sdpa"))
+    model = library.attach(base, type="PREFIX_TUNING", num_virtual_tokens=4).model
+    ids = torch.arange(4, 20)[None]
+    model(ids, attention_mask=torch.ones_like(ids), labels=ids).loss.backward()
+    gradients = [p.grad for p in model.parameters() if p.requires_grad]
+    assert gradients
+    assert all(g is not None and g.abs().max() > 0 for g in gradients)
 
 
 def test_prefixes_and_gradient_checkpointing_exclude_each_other():

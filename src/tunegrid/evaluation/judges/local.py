@@ -126,20 +126,10 @@ def problems(options: Mapping[str, Any]) -> list[str]:
 
 def _load(model: ModelConfig, precision: str, dtype: str, device: str) -> tuple[Any, Any]:
     """Return the model and its tokenizer; its architecture is whatever its own config says."""
-    import json
-
     from tunegrid.config.schema import QuantizationConfig
-    from tunegrid.models.bases.loading import load
+    from tunegrid.models.bases.loading import architecture_of, load
 
-    config = Path(model.path) / "config.json"
-    if config.is_file():
-        model.architecture = json.loads(config.read_text(encoding="utf-8"))["model_type"]
-    else:
-        from transformers import AutoConfig
-
-        model.architecture = AutoConfig.from_pretrained(
-            model.path, revision=model.revision
-        ).model_type
+    model.architecture = architecture_of(model.path, model.revision)
     quantization = QuantizationConfig(
         name="judge", precision=Precision(precision), dtype=Dtype(dtype)
     )

@@ -16,13 +16,15 @@ from tunegrid.config.choices import Attention, Device
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import ModelConfig, QuantizationConfig
 from tunegrid.models import dtypes
+from tunegrid.models.architectures.registration import register
+from tunegrid.models.architectures.tokenizers import OWN, own_tokenizer
 from tunegrid.models.bases import devices
-from tunegrid.models.quantization import bitsandbytes_config, check, make_ready
+from tunegrid.models.quantization import bitsandbytes_config, check, make_ready, misshapen_quantized
 from tunegrid.store.inputs import locate
 
 
 def load_tokenizer(model: ModelConfig, root: Path) -> Any:
-    """Return the base's fast tokenizer, which has a padding token afterwards.
+    """Return the base's tokenizer, which has a padding token afterwards.
 
     A tokenizer without one pads with end-of-sequence, or with the unknown token: padding is
     masked and never trained, so the choice changes no number and the embeddings keep their size.
@@ -35,7 +37,10 @@ def load_tokenizer(model: ModelConfig, root: Path) -> Any:
 
     path = locate.locate(model, root)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=model.revision)
+        if model.architecture in OWN:
+            tokenizer = own_tokenizer(model.architecture, path, model.revision)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(path, revision=model.revision)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"model.path {model.path!r}: no tokenizer can be read from {path!r} ({error}); "
@@ -62,6 +67,7 @@ def load_config(model: ModelConfig, root: Path) -> Any:
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
+    register()
     path = locate.locate(model, root)
     try:
         config = AutoConfig.from_pretrained(path, revision=model.revision)
@@ -83,10 +89,26 @@ def load_config(model: ModelConfig, root: Path) -> Any:
     return config
 
 
+def architecture_of(path: str, revision: str | None) -> str:
+    """Return what `model.architecture` must be for a base: two may share their files' name.
+
+    Args:
+        path: a directory, or a repository id of the hub.
+        revision: on the hub.
+
+    """
+    from transformers import AutoConfig
+
+    register()
+    kind: str = AutoConfig.from_pretrained(path, revision=revision).model_type
+    return kind
+
+
 def model_class(config: Any) -> Any:
     """Return the class that transformers builds from a causal language model's config."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
+    register()
     found = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     return found[0] if isinstance(found, list | tuple) else found
 
@@ -109,15 +131,40 @@ def load(
         attention: its attention kernel.
 
     Raises:
+        ConfigError: a setting that cannot be met, or files that do not fit the architecture.
+
+    """
+    tokenizer = load_tokenizer(model, root)
+    base = load_weights(model, quantization, root=root, device=device, attention=attention)
+    return base, tokenizer
+
+
+def load_weights(
+    model: ModelConfig,
+    quantization: QuantizationConfig,
+    *,
+    root: Path,
+    device: Device = Device.auto,
+    attention: Attention = Attention.auto,
+) -> Any:
+    """Return the base alone, in evaluation mode and without a cache of keys.
+
+    Args:
+        model: which base.
+        quantization: how its weights are held.
+        root: what a relative `model.path` is relative to.
+        device: where it is put.
+        attention: its attention kernel.
+
+    Raises:
         ConfigError: a setting that cannot be met, or weight files that lack some of the
-            architecture's weights.
+            architecture's weights, hold others, or hold some in another shape.
 
     """
     from tunegrid.models import compute
     from tunegrid.models.bases import packed
 
     config = load_config(model, root)
-    tokenizer = load_tokenizer(model, root)
     place = devices.torch_device(device)
     check(quantization, place)
     dtype = dtypes.torch_dtype(quantization.dtype)
@@ -135,6 +182,8 @@ def load(
             attn_implementation=kernel,
             device_map={"": place},
             output_loading_info=True,
+            # Reported with their names, and refused below.
+            ignore_mismatched_sizes=True,
             **options,
         )
     except OSError as error:
@@ -142,22 +191,33 @@ def load(
             f"model.path {model.path!r}: no weights can be read from {path!r} ({error}); "
             "it needs model.safetensors, or shards with their index"
         ) from error
-    _refuse_gaps(model, report)
+    _refuse_gaps(model, report, misshapen_quantized(base))
     packed.make_even(base)
     compute.prepare(base, dtype)
     base.config.use_cache = False
     base.eval()
-    return base, tokenizer
+    return base
 
 
-def _refuse_gaps(model: ModelConfig, report: Any) -> None:
-    """Raise when weights were missing: transformers would have made them up at random."""
-    missing = sorted(report["missing_keys"])
-    misshapen = sorted(str(entry) for entry in report["mismatched_keys"])
-    if missing or misshapen:
-        raise ConfigError(
-            f"model.path {model.path!r}: the weight files do not fit config.json; missing: "
-            f"{', '.join(missing[:5]) or 'none'}, of another shape: "
-            f"{', '.join(misshapen[:5]) or 'none'} ({len(missing)} and {len(misshapen)} in all); "
-            "they would be filled with random numbers; download the base again"
-        )
+def _refuse_gaps(model: ModelConfig, report: Any, misshapen: list[str]) -> None:
+    """Raise where the files lack weights, hold others, or hold some in another shape.
+
+    Transformers would make up what is missing at random, and leave what is missing inside a
+    quantized module as the memory happened to be.
+    """
+    found = {
+        "missing": sorted(report["missing_keys"]),
+        "unexpected": sorted(report["unexpected_keys"]),
+        "of another shape": sorted(map(str, report["mismatched_keys"])) + misshapen,
+    }
+    if not any(found.values()):
+        return
+    named = "; ".join(
+        f"{kind}: {', '.join(keys[:5])}{' ..' if len(keys) > 5 else ''} ({len(keys)} in all)"
+        for kind, keys in found.items()
+        if keys
+    )
+    raise ConfigError(
+        f"model.path {model.path!r}: the weight files do not fit config.json; {named}; what is "
+        "missing would be made up; download the base again, or correct model.architecture"
+    )

@@ -3,8 +3,9 @@
 Owns: the list of architectures this was verified for. Knows nothing of examples.
 
 A row of several examples is only right when no token sees another example. Llama-like bases read
-the borders from position ids; Bloom ignores position ids and needs a mask. An architecture that is
-not listed is not flattened, because a leak raises no error and only changes the numbers.
+the borders from position ids; those with linear biases ignore position ids and need a mask. An
+architecture that is not listed is not flattened, because a leak raises no error and only changes
+the numbers.
 """
 
 from __future__ import annotations
@@ -12,8 +13,18 @@ from __future__ import annotations
 import types
 from typing import Any
 
-BY_POSITIONS = ("codegen", "glm", "llama", "qwen3")
-BY_MASK = ("bloom",)
+BY_POSITIONS = (
+    "baichuan",
+    "chatglm",
+    "chatglm2",
+    "codegen",
+    "glm",
+    "internlm",
+    "llama",
+    "moss",
+    "qwen3",
+)
+BY_MASK = ("baichuan_alibi", "bloom")
 
 
 def can_flatten(model_type: str) -> bool:
@@ -22,20 +33,23 @@ def can_flatten(model_type: str) -> bool:
 
 
 def allow_block_masks(model: Any) -> None:
-    """Make a Bloom model accept a mask of four dimensions, on this instance alone.
+    """Make transformers' Bloom accept a mask of four dimensions, on this instance alone.
 
-    Its position bias is computed from a mask of two dimensions. The bias grows evenly with the
-    position and softmax ignores what is added to all keys, so inside a block only distances
-    matter and the bias of an all-ones mask is right for every block (arXiv 2108.12409).
+    The architectures of this project accept one as they are. Bloom's position bias is computed
+    from a mask of two dimensions. It grows evenly with the position and softmax ignores what is
+    added to all keys, so inside a block only distances matter and the bias of an all-ones mask is
+    right for every block (arXiv 2108.12409).
 
     Args:
         model: a Bloom model, also under a peft model.
 
     """
     import torch
-    from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+    from transformers.models.bloom.modeling_bloom import BloomModel, build_alibi_tensor
 
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if type(getattr(base, "transformer", None)) is not BloomModel:
+        return
 
     def build(self: Any, mask: torch.Tensor, num_heads: int, dtype: torch.dtype) -> torch.Tensor:
         if mask.ndim == 4:

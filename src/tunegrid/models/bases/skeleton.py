@@ -12,6 +12,7 @@ from typing import Any
 
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import ModelConfig
+from tunegrid.models.architectures.registration import register
 from tunegrid.models.bases.devices import context_tokens
 from tunegrid.models.bases.loading import load_config, model_class
 from tunegrid.models.parameters import Counts, count, linear_modules
@@ -112,8 +113,9 @@ def _stated_config(model: ModelConfig) -> Any:
             `model.architecture`.
 
     """
-    from transformers import AutoConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+    register()
     stated = dict(model.architecture_config)
     kind = stated.pop("model_type", model.architecture)
     if kind != model.architecture:
@@ -121,7 +123,9 @@ def _stated_config(model: ModelConfig) -> Any:
             f"model.architecture is {model.architecture!r}, but model.architecture_config says "
             f"model_type {kind!r}; they must be the same"
         )
-    try:
-        return AutoConfig.for_model(kind, **stated)
-    except ValueError as error:
-        raise ConfigError(f"model.architecture_config: {error}") from error
+    if kind not in CONFIG_MAPPING:
+        raise ConfigError(
+            f"model.architecture_config: {kind!r} is no model_type that transformers or "
+            "tunegrid.models.architectures knows; correct model.architecture"
+        )
+    return CONFIG_MAPPING[kind].from_dict(stated)

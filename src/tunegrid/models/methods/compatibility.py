@@ -21,6 +21,9 @@ PACKED = (Precision.int8, Precision.nf4)
 FAMILIES = ("bloom", "llama")
 """The architectures every entry was seen on; others are treated like Llama."""
 
+OF_2023 = ("baichuan", "baichuan_alibi", "chatglm", "chatglm2", "internlm", "moss")
+"""The architectures that are implemented here (docs/decisions/052), LoRA verified on each."""
+
 _CODES = "it takes the packed codes of the weights for weights and trains on wrong numbers"
 _NO_GRADIENT = "its weights get no gradient over packed weights"
 _FAILS = "it cannot be attached to packed weights, or fails in its first pass"
@@ -56,14 +59,27 @@ RULES = (
     Rule(
         ("bitfit",),
         "the architecture has no biases",
-        families=("llama", "qwen3"),
+        families=("baichuan", "baichuan_alibi", "llama", "qwen3"),
         instead="use peft=ln_tuning, which trains the norms",
     ),
     Rule(
         ("ADAPTION_PROMPT",),
         "peft knows no place for it in this architecture",
-        families=("bloom", "codegen", "glm"),
-        instead="use peft=prefix_tuning",
+        families=("bloom", "codegen", "glm", *OF_2023),
+        instead="use peft=lora",
+    ),
+    Rule(
+        (
+            "CARTRIDGE",
+            "CPT",
+            "MULTITASK_PROMPT_TUNING",
+            "PREFIX_TUNING",
+            "PROMPT_TUNING",
+            "P_TUNING",
+        ),
+        "it hands over embeddings or keys without ids, and the ids say where the context ends",
+        families=("chatglm",),
+        instead="use peft=lora",
     ),
 )
 

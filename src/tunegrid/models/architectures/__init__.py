@@ -1,0 +1,1 @@
+"""Native implementations of the study's bases that transformers lacks or computes eagerly only."""

@@ -1,0 +1,1 @@
+"""Baichuan: 7B with rotary positions, 13B with linear biases."""

@@ -1,0 +1,1 @@
+"""BLOOM with torch's fused attention."""

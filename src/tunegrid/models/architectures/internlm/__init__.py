@@ -1,0 +1,1 @@
+"""InternLM, version 1: Llama with biases in its attention."""

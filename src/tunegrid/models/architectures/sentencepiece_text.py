@@ -1,0 +1,115 @@
+"""Tokenizers that ask sentencepiece itself, for bases whose file no conversion reads rightly.
+
+Owns: encoding and decoding by a `.model` file. Knows no special layout of a base.
+
+Transformers 5.23 turns such files into merges in the order of their pieces. In InternLM's they are
+not ordered by score: 264 of 3,924 lines of README files became other ids, silently. Its own
+sentencepiece class encodes rightly, but decodes neither bytes nor leading spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
+
+from tunegrid.config.errors import ConfigError
+
+PROBES = (
+    "Hello, world! 1234567890",
+    "  two  spaces\n\tand a tab\n\n",
+    "指令微调的大型语言模型，中文。",
+    "naïve café — “quotes” … ½ №",
+    "def f(x):\n    return x ** 2  # 注释",
+    "emoji 🦊 and \u0000 and \ufffd",
+)
+"""Texts on which a loaded tokenizer is compared with its file."""
+
+
+class SentencePieceText(SentencePieceBackend):
+    """A tokenizer whose ids are those of its sentencepiece file."""
+
+    model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012 - transformers' form
+
+    def pieces_of(self, text: str) -> str:
+        """Return the text as it is handed to sentencepiece."""
+        return text
+
+    def text_of(self, pieces: str) -> str:
+        """Return the text that sentencepiece's decoding stands for."""
+        return pieces
+
+    def front(self) -> list[int]:
+        """Return the ids in front of a text."""
+        return []
+
+    def back(self) -> list[int]:
+        """Return the ids behind a text."""
+        return []
+
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        """Return the ids of one text, or of two, with what opens and closes them."""
+        return [*self.front(), *token_ids_0, *self.back(), *(token_ids_1 or [])]
+
+    def _tokenize(self, text: str, **kwargs: Any) -> list[str]:
+        return self.sp_model.encode(self.pieces_of(text), out_type=str)  # type: ignore[no-any-return]
+
+    def convert_tokens_to_string(self, tokens: list[str]) -> str:
+        """Return the text of pieces, bytes decoded."""
+        return self.text_of(self.sp_model.decode_pieces(tokens))
+
+    def _decode(  # type: ignore[override]
+        self,
+        token_ids: int | Sequence[int],
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        **kwargs: Any,
+    ) -> str:
+        """Return the text of ids. Special tokens are left out, or stand there by name."""
+        ids = [int(token_ids)] if isinstance(token_ids, int) else [int(one) for one in token_ids]
+        special = set(self.all_special_ids)
+        parts: list[str] = []
+        plain: list[int] = []
+        for token in ids:
+            if token not in special:
+                plain.append(token)
+                continue
+            if not skip_special_tokens:
+                parts += [self._plain_text(plain), str(self.convert_ids_to_tokens(token))]
+                plain = []
+        return "".join([*parts, self._plain_text(plain)])
+
+    def _plain_text(self, ids: list[int]) -> str:
+        # An id above the pieces is no text: embeddings are often larger than the vocabulary.
+        known = [token for token in ids if token < self.sp_model.get_piece_size()]
+        return self.text_of(self.sp_model.decode(known)) if known else ""
+
+
+def checked(tokenizer: SentencePieceText, path: str) -> SentencePieceText:
+    """Return the tokenizer, whose ids and texts are those of its file on every probe.
+
+    Args:
+        tokenizer: as it was loaded.
+        path: of its file, for messages.
+
+    Raises:
+        ConfigError: other ids, or a text that does not come back.
+
+    """
+    plain = tokenizer.sp_model
+    different = [
+        text
+        for text in PROBES
+        if tokenizer(text, add_special_tokens=False)["input_ids"]
+        != plain.encode(tokenizer.pieces_of(text))
+    ]
+    if different:
+        raise ConfigError(
+            f"the tokenizer of {path!r} gives other ids than its own sentencepiece file for "
+            f"{', '.join(map(repr, different))}; it would train on another language; install the "
+            "versions of constraints.txt"
+        )
+    return tokenizer
