@@ -1,0 +1,1 @@
+"""The parts of benchmarks/gpu.py that compute in its own process."""
