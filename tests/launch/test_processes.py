@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tunegrid.config.schema import CellConfig, RuntimeConfig
-from tunegrid.launch import preload, processes, resources, runner, starting
+from tunegrid.launch import child, preload, processes, resources, runner, starting, stop
 from tunegrid.launch.processes import Child, Spare
 from tunegrid.models.bases import gpus
 
@@ -105,3 +105,19 @@ def test_only_where_processes_are_started_anew_there_are_spares(
     assert runner.starts_ahead()
     monkeypatch.setattr(gpus, "DRIVERS", ())
     assert not runner.starts_ahead()
+
+
+def _ends_nevertheless(sender: Connection) -> None:
+    os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(0.5)
+
+
+def test_a_wish_that_a_child_did_not_obey_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check of a sweep was about to end: the cells behind it are not started."""
+    monkeypatch.setattr(stop, "early", [])
+    assert processes.call(_ends_nevertheless) == (0, "")
+    assert stop.early == [signal.SIGTERM]
+    monkeypatch.setattr(child, "check_architectures", lambda *_: None)
+    monkeypatch.setattr(processes, "call", lambda *_, **__: (0, ""))
+    with pytest.raises(KeyboardInterrupt):
+        processes.check_architectures([None])  # type: ignore[list-item]

@@ -166,7 +166,7 @@ def call(function: Callable[..., None], *arguments: Any, announce: bool = True) 
     """Run `function(connection, *arguments)` in a child; return its exit code and last message.
 
     A first SIGINT or SIGTERM is passed on as a wish to stop at the next step, a second one stops
-    at once.
+    at once. A wish that the child did not obey, because it was about to end, stays for what comes.
 
     Args:
         function: what the child does.
@@ -195,6 +195,8 @@ def call(function: Callable[..., None], *arguments: Any, announce: bool = True) 
             wait_for([one], 3600)
             if one.code is None and not one.is_alive:
                 one.listen()
+    if asked and one.code == exits.DONE:
+        stop.early.append(signal.SIGTERM)
     return one.code or 0, one.message
 
 
@@ -232,7 +234,7 @@ def check_architectures(cells: Sequence[Cell], *, elsewhere: bool = False) -> No
     """
     if cells:
         code, message = call(child.check_architectures, list(cells), elsewhere, announce=False)
-        if code in (exits.INTERRUPTED, -signal.SIGTERM):
+        if code in (exits.INTERRUPTED, -signal.SIGTERM) or stop.early:
             raise KeyboardInterrupt
         if code != exits.DONE:
             raise ConfigError(message or "the check of the architectures was interrupted")
