@@ -91,3 +91,44 @@ class Sharding(Enum):
 
     ddp = "ddp"
     fsdp = "fsdp"
+
+
+class Language(Enum):
+    """Languages of a collection, as the seed's table abbreviates them."""
+
+    EN = "EN"
+    CN = "CN"
+    ML = "ML"
+    """Many."""
+
+
+class Task(Enum):
+    """Whether a collection has one task or many."""
+
+    TS = "TS"
+    MT = "MT"
+
+
+class Generation(Enum):
+    """Who wrote a collection."""
+
+    HG = "HG"
+    """People."""
+    SI = "SI"
+    """A model, from seeds."""
+    MIX = "MIX"
+    """People and models."""
+    COL = "COL"
+    """Gathered from other collections."""
+
+
+class Certainty(Enum):
+    """How sure the facts about a collection are."""
+
+    seen = "seen"
+    """In the source."""
+    computed = "computed"
+    """From files that were seen."""
+    inferred = "inferred"
+    remembered = "remembered"
+    unknown = "unknown"

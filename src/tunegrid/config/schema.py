@@ -17,8 +17,11 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from tunegrid.config.choices import (
     Attention,
+    Certainty,
     Device,
     Dtype,
+    Generation,
+    Language,
     Layout,
     Precision,
     Protocol,
@@ -26,6 +29,7 @@ from tunegrid.config.choices import (
     Schedule,
     Sharding,
     Stage,
+    Task,
 )
 
 MISSING = "???"
@@ -106,6 +110,27 @@ class QuantizationConfig:
 
 
 @dataclass
+class CatalogueConfig:
+    """What is known about a collection, for `tunegrid data list`; changes no result."""
+
+    row: str | None = None
+    """Its name in the table of Alpaca-CoT; several collections may be parts of one row."""
+    row_size: int | None = None
+    """The number that the table states for the whole row."""
+    language: list[Language] = field(default_factory=list)
+    task: list[Task] = field(default_factory=list)
+    generation: list[Generation] = field(default_factory=list)
+    type: str | None = None
+    """What it is about, in the table's words."""
+    original: str | None = None
+    """Where the texts come from."""
+    licence: str | None = None
+    """None where none is stated."""
+    certainty: Certainty = Certainty.unknown
+    """Of its files and fields."""
+
+
+@dataclass
 class CollectionConfig:
     """One raw instruction dataset: its files, the reader and the reader's options."""
 
@@ -117,6 +142,7 @@ class CollectionConfig:
     count: Annotated[int, Ge(1), "for all"] | None = None
     """Examples to draw with the cell's seed; None takes all."""
     source: SourceConfig | None = None
+    catalogue: CatalogueConfig | None = None
     stated_examples: int | None = None
     """Examples the collection is said to have, for plans where its files are not at hand."""
     stated_characters: float | None = None

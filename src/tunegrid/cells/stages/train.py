@@ -5,6 +5,8 @@ Owns: data.json, train.jsonl, adapter/ and train.json. Loads torch when called.
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -16,7 +18,7 @@ from tunegrid.cells.loaded_models import Models
 from tunegrid.cells.tracking import Tracker
 from tunegrid.config.errors import DataError, Stopped
 from tunegrid.config.schema import CellConfig
-from tunegrid.data import mixture, prompts
+from tunegrid.data import account, mixture, prompts
 from tunegrid.store import provenance, run_files
 from tunegrid.store.inputs import locate
 from tunegrid.store.json_files import Writer
@@ -96,6 +98,8 @@ def train_cell(
     run_directory.write(run_files.PROVENANCE, provenance.collect(cell.project))
     examples, held_out, manifest = tokenized(config, models)
     run_directory.write(run_files.DATA, manifest)
+    for line in account.lines(manifest, config.train.max_length_tokens):
+        print(line, file=sys.stderr, flush=True)
     settings = cell.training
     attached = models.attached(total_steps(len(examples.examples), settings))
     counts = count(attached.model)
@@ -158,6 +162,7 @@ def tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, A
     mixed = mixture_of(config)
     manifest: dict[str, Any] = dict(mixed.manifest)
     sets = {}
+    too_long: Counter[str] = Counter()
     for name, examples in (("train", mixed.train), ("validation", mixed.validation)):
         texts = [prompts.training_texts(config.prompt, example) for example in examples]
         encoded = encode_all(
@@ -178,8 +183,12 @@ def tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, A
             "prompt_too_long": len(rejected),
             "prompt_too_long_examples": rejected[:20],
         }
+        too_long.update(examples[i].source.rpartition("/")[0] for i in encoded.rejected_indices)
         _refuse_long_prompts(config, name, rejected, len(texts))
         sets[name] = encoded
+    manifest["collections"] = [
+        entry | {"prompt_too_long": too_long[entry["name"]]} for entry in manifest["collections"]
+    ]
     return sets["train"], sets["validation"], manifest
 
 

@@ -18,15 +18,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from hydra.errors import HydraException
 
+from tunegrid.config.compose.secrets import is_secret
 from tunegrid.config.errors import ConfigError, all_problems
 from tunegrid.config.functions import suggestion
 from tunegrid.config.schema import CellConfig
 
 OPEN = "any key"
-_SECRETS = r"(?:api_?key|key|secret|password|token)"
-SECRET = re.compile(rf"(?:^|[._]){_SECRETS}$", re.IGNORECASE)
-INNER_SECRET = re.compile(rf"[{{,]\s*(?:\w*[._])?{_SECRETS}\s*:", re.IGNORECASE)
-"""The same as a key of a mapping in a value: `judge.options={api_key: ...}`."""
 HYDRA_FLAGS_WITH_VALUE = {
     "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd",
     "--experimental-rerun", "--package", "-p", "--info", "-i", "--cfg", "-c",
@@ -64,7 +61,7 @@ def checked(arguments: Sequence[str], conf: Path) -> list[str]:
                 f"{FORMERLY.sub(lambda found: _now(found), word)}"
             )
             continue
-        if SECRET.search(key) or INNER_SECRET.search(word):
+        if is_secret(word):
             # Hydra would write the value into the launch's directory; it is not repeated here.
             problems.append(
                 f"{key}: keys are read from the environment and never from settings (a judge's "
