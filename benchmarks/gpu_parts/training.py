@@ -32,9 +32,8 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
             bases.free()
             attached = bases.lora(bases.base("bloom", options, precision), "bloom")
             held = _allocated()
-            bases.trained(attached, drawn, 1)
-            report = bases.trained(attached, drawn, steps)
-            rates["ours"].append(report.tokens_per_second)
+            own, report = bases.rate(attached, drawn, steps)
+            rates["ours"].append(own)
             if options.device == "cuda":
                 found[f"{precision.value}_peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
                 planned = held + _planned(attached, drawn, precision, options)

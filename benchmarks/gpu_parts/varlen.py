@@ -16,12 +16,10 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     attached = bases.lora(bases.base("llama", options, Precision.bf16), "llama")
     rates: dict[str, list[float]] = {"flattened": [], "sorted": [], "padded": []}
     kernel = ""
-    for layout in (Layout.flattened, Layout.sorted, Layout.padded):
-        bases.trained(attached, drawn, 1, layout=layout, tokens=4096)
     for _ in range(2):
         for layout in (Layout.flattened, Layout.sorted, Layout.padded):
-            report = bases.trained(attached, drawn, steps, layout=layout, tokens=4096)
-            rates[layout.value].append(report.tokens_per_second)
+            own, report = bases.rate(attached, drawn, steps, layout=layout, tokens=4096)
+            rates[layout.value].append(own)
             kernel = report.attention if layout is Layout.flattened else kernel
     found: dict[str, Any] = {f"{name}_tokens_per_second": value for name, value in rates.items()}
     times = sum(rates["flattened"]) / sum(rates["padded"])

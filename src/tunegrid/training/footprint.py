@@ -132,18 +132,17 @@ def _attached(config: Any, method: PeftConfig, quantization: QuantizationConfig)
 
 def _make_fake(model: Any) -> None:
     """Put fake tensors of a CPU in the place of a model's own; to be called in their mode."""
-    made: dict[int, torch.Tensor] = {}
+    # With the tensors they stand for, so that no new one gets the number of one that is gone.
+    made: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def fake(tensor: torch.Tensor) -> torch.Tensor:
         if id(tensor) not in made:
             new = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
             if isinstance(tensor, torch.nn.Parameter):
                 new = torch.nn.Parameter(new, requires_grad=tensor.requires_grad)
-            made[id(tensor)] = new
-        return made[id(tensor)]
+            made[id(tensor)] = tensor, new
+        return made[id(tensor)][1]
 
-    # Held while they are replaced, so that no other tensor gets the name of one that is gone.
-    originals = [*model.parameters(), *model.buffers()]
     for module in model.modules():
         # Methods that put tokens in front keep their numbers beside the buffers, by adapter.
         others = [own for own in vars(module).values() if isinstance(own, dict)]
@@ -151,7 +150,6 @@ def _make_fake(model: Any) -> None:
             for name, tensor in held.items():
                 if isinstance(tensor, torch.Tensor):
                     held[name] = fake(tensor)
-    del originals
 
 
 def _ids(rows: int, width: int) -> torch.Tensor:
