@@ -184,6 +184,30 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
         "two processes",
         "runtime.gpus_per_cell=2",
     ),
+    "tunegrid/data/readers/camel.py": (
+        "tests/data/readers/test_raw_records.py",
+        "one raw record a reader stands there",
+    ),
+    "tunegrid/data/readers/coig.py": (
+        "tests/data/readers/test_raw_records.py",
+        "one raw record a reader stands there",
+    ),
+    "tunegrid/data/readers/conversations.py": (
+        "tests/data/readers/test_raw_records.py",
+        "one raw record a reader stands there",
+    ),
+    "tunegrid/data/readers/hc3.py": (
+        "tests/data/readers/test_raw_records.py",
+        "one raw record a reader stands there",
+    ),
+    "tunegrid/data/readers/marked.py": (
+        "tests/data/readers/test_raw_records.py",
+        "one raw record a reader stands there",
+    ),
+    "tunegrid/data/readers/natural_instructions.py": (
+        "tests/data/readers/test_raw_records.py",
+        "one raw record a reader stands there",
+    ),
     "tunegrid/launch/record.py": (
         "tests/launch/test_migrate.py",
         "records of launches are renamed",

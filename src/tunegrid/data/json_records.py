@@ -95,6 +95,23 @@ def _whole_number(digits: str) -> float:
     return int(digits) if len(digits) <= LONGEST_WHOLE_NUMBER else float(digits)
 
 
+def read_whole(path: Path) -> Any:
+    """Return the one value that a JSON file holds, wrapper or not.
+
+    Raises:
+        DataError: as `read_records` does, or several values stand in the file.
+    """
+    text = _Text(path, float)
+    text.skip_space()
+    if text.peek() == "":
+        raise DataError(f"{path}: the file is empty; give one JSON object")
+    value = text.record(1).value
+    text.skip_space()
+    if text.peek() != "":
+        text.fail("more text follows the one value that is expected", 1)
+    return value
+
+
 def shortened(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
     """Return `text` on one line, cut to `characters` with an ellipsis."""
     line = " ".join(text[: 2 * characters].split())

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 
 WRAPPING_KEYS = (
-    "data", "example", "examples", "instances", "Instances", "items", "records", "rows", "samples",
-    "train",
+    "data", "demo", "example", "examples", "instances", "Instances", "items", "records", "rows",
+    "samples", "train",
 )  # fmt: skip
 """The fields under which published files hold their records."""
 OTHER_PARTS = ("dev", "eval", "test", "valid", "validation")

@@ -19,6 +19,7 @@ from typing import Any
 from tunegrid.config.errors import DataError
 from tunegrid.data import records
 from tunegrid.data.json_records import Record
+from tunegrid.data.mapping import Fields
 from tunegrid.data.reading import Reading, Texts, collected, kind
 
 COLUMNS = ("question", "answer", "chain_of_thought")
@@ -38,6 +39,29 @@ def read(path: Path) -> Reading:
     found = records.read(path, COLUMNS)
     form = f"{found.form} without header; question, answer, chain of thought"
     return collected(path, found.rows, _texts, form)
+
+
+def auto(path: Path) -> Reading:
+    """Return the examples of Auto-CoT: `question`, `rationale` and `pred_ans`, or `answer`.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    path = Path(path)
+    found = records.read(path)
+
+    def texts(value: Any) -> Texts | str:
+        if not isinstance(value, dict):
+            return "not an object"
+        answer = "pred_ans" if "pred_ans" in value else "answer"
+        one = Fields("question", "rationale", answer).texts(value)
+        if isinstance(one, str):
+            return one
+        if not one.input.strip():
+            return "no 'rationale'"
+        return Texts(one.instruction, "", f"{one.input}\nThe answer is {one.output}.")
+
+    return collected(path, found.rows, texts, f"{found.form}; question, rationale, answer")
 
 
 def recognised(path: Path, head: Sequence[Record]) -> Reading:
