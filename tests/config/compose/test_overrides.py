@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tunegrid.config.compose.overrides import checked
+from tunegrid.config.compose.typed import composed_groups
 from tunegrid.config.errors import ConfigError
 
 
@@ -89,3 +90,15 @@ def test_a_key_on_the_command_line_is_refused_and_not_repeated(project: Path) ->
     assert "sk-0123" not in str(caught.value)
     assert "OPENAI_API_KEY" in str(caught.value)
     checked(["judge=openai", "judge.options.key_variable=MY_KEY"], project / "conf")
+
+
+@pytest.mark.parametrize("name", ["a,b.json", "a=b.json", "中文 文件.json", "[x].json"])
+def test_any_name_of_a_file_can_be_given_in_quotes(project: Path, name: str) -> None:
+    config = composed_groups(["data=files", f"data.files=['{name}']"], project, ("data",))
+    assert config.data.files == [name]
+
+
+@pytest.mark.parametrize("word", ["data.files=[中文.json]", "data.files=[a=b.json]"])
+def test_a_name_without_the_quotes_it_needs_is_refused_with_them(conf: Path, word: str) -> None:
+    with pytest.raises(ConfigError, match=r"once for Hydra: \"data\.files=\['中文\.json'\]\""):
+        checked([word], conf)

@@ -73,7 +73,8 @@ def checked(arguments: Sequence[str], conf: Path) -> list[str]:
         except HydraException as error:
             problems.append(
                 f"{word!r} cannot be read: {error}. Write key=value, and quote a value with "
-                "commas, spaces or braces once for the shell and once for Hydra"
+                "commas, spaces, braces, '=' or letters like 中 once for the shell and once for "
+                "Hydra: \"data.files=['中文.json']\""
             )
             continue
         found, open_key = _problem(override, word, conf, _config_directories(arguments, conf))
