@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import types
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,14 @@ import pytest
 import torch
 
 from doubles import golden_bases
-from tunegrid.config.choices import Device, Precision
+from tunegrid.config.choices import Device, Layout, Precision
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import ModelConfig, QuantizationConfig
 from tunegrid.models.bases.loading import load_weights
 from tunegrid.models.compute import computing
 from tunegrid.models.methods import library
 from tunegrid.models.seeding import seed_everything
+from tunegrid.training.layouts import training_form
 
 FAMILIES = list(golden_bases.MODEL_TYPES)
 PRECISIONS = [Precision.fp32, Precision.int8, Precision.nf4]
@@ -113,6 +116,15 @@ def test_a_leak_between_packed_examples_would_show(name):
         apart = torch.cat([base(one[None]).logits[0] for one in ids])
         one_text = base(torch.cat(ids)[None]).logits[0]
     assert (one_text - apart)[len(ids[0]) :].abs().max() > 0.1
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_training_lays_several_examples_out_as_the_family_reads_them(name):
+    base = copy.deepcopy(golden_bases.model(name, "sdpa"))
+    attached = library.attach(base, type="LORA", r=4, target_modules=golden_bases.TARGETS[name])
+    words = types.SimpleNamespace(pad_token_id=0)
+    form = training_form(attached, words, Layout.flattened, 64)
+    assert (form.mask_dtype is not None) is (name == "baichuan13b")
 
 
 @pytest.mark.parametrize("kernel", golden_bases.KERNELS)

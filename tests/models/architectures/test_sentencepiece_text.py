@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from transformers.convert_slow_tokenizer import import_protobuf
 
 from doubles import golden_tokenizers as golden
+from doubles.golden_bases import FOLDER
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import ModelConfig
 from tunegrid.models.architectures import sentencepiece_text
@@ -22,6 +26,32 @@ def test_other_ids_than_the_files_are_refused(tmp_path, monkeypatch):
     )
     with pytest.raises(ConfigError, match=r"'x' gives other ids .* '  two  spaces"):
         sentencepiece_text.checked(tokenizer, "x")
+
+
+@pytest.mark.parametrize("is_by_score", [True, False])
+def test_a_llama_converted_in_another_order_than_its_scores_is_refused(is_by_score, tmp_path):
+    """Transformers 5.23 merges in the order of the pieces, which are seldom in another one."""
+    protobuf = import_protobuf()
+    source = FOLDER / "tokenizers" / "llama_like.model"
+    model = protobuf.ModelProto.FromString(source.read_bytes())
+    if not is_by_score:
+        pieces = [protobuf.ModelProto.SentencePiece.FromString(p.SerializeToString())
+                  for p in model.pieces]  # fmt: skip
+        places = [place for place, piece in enumerate(pieces) if piece.type == 1]
+        for place, other in zip(places, reversed(places), strict=True):
+            model.pieces[place].CopyFrom(pieces[other])
+    folder = tmp_path / "llama"
+    folder.mkdir()
+    (folder / "tokenizer.model").write_bytes(model.SerializeToString())
+    settings = {"tokenizer_class": "LlamaTokenizer", "eos_token": "</s>", "unk_token": "<unk>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    (folder / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    named = ModelConfig(name="llama", path="llama", architecture="llama")
+    if is_by_score:
+        assert load_tokenizer(named, tmp_path).eos_token == "</s>"
+        return
+    with pytest.raises(ConfigError, match="other ids than its own sentencepiece file"):
+        load_tokenizer(named, tmp_path)
 
 
 def test_bytes_and_leading_blanks_come_back(tmp_path):

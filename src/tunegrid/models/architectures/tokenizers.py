@@ -6,6 +6,7 @@ transformers' AutoTokenizer would read the second's files with the first's and g
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 OWN = ("baichuan", "baichuan_alibi", "chatglm", "chatglm2", "internlm", "moss")
@@ -47,6 +48,24 @@ def own_tokenizer(architecture: str, path: str, revision: str | None) -> Any:
             raise ValueError(f"{name} is no sentencepiece model ({error})") from error
     tokenizer.name_or_path = path
     return tokenizer
+
+
+def check_conversion(tokenizer: Any, path: str) -> None:
+    """Raise where a tokenizer is not what the sentencepiece file in its directory says.
+
+    Args:
+        tokenizer: as transformers made it.
+        path: a directory; a repository of the hub is not asked for its file.
+
+    Raises:
+        ConfigError: other ids.
+
+    """
+    file = Path(path) / "tokenizer.model"
+    if file.is_file():
+        from tunegrid.models.architectures.sentencepiece_text import refuse_converted_wrongly
+
+        refuse_converted_wrongly(tokenizer, str(file), path)
 
 
 def _sentencepiece_class(architecture: str) -> tuple[Any, str]:

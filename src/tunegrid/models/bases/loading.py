@@ -17,7 +17,7 @@ from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import ModelConfig, QuantizationConfig
 from tunegrid.models import dtypes
 from tunegrid.models.architectures.registration import register
-from tunegrid.models.architectures.tokenizers import OWN, own_tokenizer
+from tunegrid.models.architectures.tokenizers import OWN, check_conversion, own_tokenizer
 from tunegrid.models.bases import devices
 from tunegrid.models.quantization import bitsandbytes_config, check, make_ready, misshapen_quantized
 from tunegrid.store.inputs import locate
@@ -41,6 +41,8 @@ def load_tokenizer(model: ModelConfig, root: Path) -> Any:
             tokenizer = own_tokenizer(model.architecture, path, model.revision)
         else:
             tokenizer = AutoTokenizer.from_pretrained(path, revision=model.revision)
+            if model.architecture == "llama":
+                check_conversion(tokenizer, path)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"model.path {model.path!r}: no tokenizer can be read from {path!r} ({error}); "

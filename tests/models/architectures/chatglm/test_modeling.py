@@ -48,6 +48,10 @@ def test_answers_with_a_cache(kernel):
     golden_bases.check_generation(NAME, kernel, "gen_row0", ids="left_row0_ids")
 
 
+def test_a_long_text(kernel):
+    golden_bases.check_long_text(NAME, kernel, tie_word_embeddings=False)
+
+
 @pytest.mark.parametrize("beams", [1, 3])
 def test_a_cache_changes_no_answer(kernel, beams):
     golden, base = golden_bases.arrays(NAME), golden_bases.model(NAME, kernel)

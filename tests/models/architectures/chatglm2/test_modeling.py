@@ -27,6 +27,10 @@ def test_answers_with_a_cache(kernel):
     golden_bases.check_generation("chatglm2", kernel, mask="left_mask")
 
 
+def test_a_long_text(kernel):
+    golden_bases.check_long_text("chatglm2", kernel, seq_length=4096)
+
+
 PLACES = {
     "transformer.embedding.word_embeddings": "model.embed_tokens",
     "transformer.encoder.layers": "model.layers",
