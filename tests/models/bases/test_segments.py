@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from doubles import tiny_bases
+from doubles import golden_bases, tiny_bases
 from tunegrid.models.bases.segments import NAME, attend, borders, supports, use
 
 LENGTHS = (7, 1, 12, 4)
@@ -89,3 +90,14 @@ def test_dropout_of_the_attention_is_drawn() -> None:
     assert weights is None
     assert plain.shape == (1, sum(LENGTHS), 2, 8)
     assert not torch.allclose(plain, dropped)
+
+
+@pytest.mark.parametrize("name", ["baichuan7b", "internlm"])
+def test_families_of_the_llama_form_read_rows_so_too(name: str) -> None:
+    model = copy.deepcopy(golden_bases.model(name, "sdpa"))
+    ids, positions = row()
+    ids = ids % model.config.vocab_size
+    alone = [model(part).logits for part in ids.split(LENGTHS, dim=1)]
+    use(model)
+    together = model(ids, position_ids=positions, attention_mask=borders(LENGTHS)).logits
+    assert torch.allclose(together, torch.cat(alone, dim=1), atol=1e-4)
