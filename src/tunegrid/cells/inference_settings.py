@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from tunegrid.config.choices import Dtype, Precision
+from tunegrid.config.choices import Dtype, Engine, Precision
 from tunegrid.config.schema import CellConfig, QuantizationConfig
+from tunegrid.models.inference import vllm_engine
 from tunegrid.models.methods.compatibility import reason_against, reason_not_to_merge
 
 _PLAIN = {
@@ -55,17 +56,23 @@ def facts(config: CellConfig) -> dict[str, Any]:
         }
     if config.eval.merged:
         found["merged"] = True
+    if config.eval.engine is not Engine.transformers:
+        found["engine"] = config.eval.engine
     return found
 
 
 def label(config: CellConfig) -> str:
     """Return it in words, for rows: empty where answers come from the model as it was trained."""
     words = [] if config.eval.precision is None else [config.eval.precision.value]
-    return " ".join([*words, *(["merged"] if config.eval.merged else [])])
+    words += ["merged"] if config.eval.merged else []
+    words += [] if config.eval.engine is Engine.transformers else [config.eval.engine.value]
+    return " ".join(words)
 
 
 def problems(config: CellConfig) -> Iterator[str]:
     """Yield why a cell cannot answer that way."""
+    if config.eval.engine is Engine.vllm:
+        yield from vllm_engine.problems(config)
     if is_as_trained(config):
         return
     if config.peft.function is None:

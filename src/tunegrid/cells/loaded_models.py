@@ -33,6 +33,7 @@ class Models:
         self._load_base = load_base
         self._tokenizer: Any = None
         self._answering: Any = None
+        self._engine: Any = None
 
     @property
     def tokenizer(self) -> Any:
@@ -93,6 +94,27 @@ class Models:
         merged = merged_model(self.config, self._base(held), adapter, steps)
         return convert(merged, torch_dtype(held.dtype))
 
+    def engine(self) -> Any:
+        """Return vLLM with the base; the model that was trained goes before it comes."""
+        if self._engine is None:
+            from tunegrid.models.inference import vllm_engine
+
+            self.release()
+            config = self.config
+            rank = None if config.peft.function is None else int(config.peft.options.get("r", 8))
+            path = locate.locate(config.model, locate.CURRENT)
+            dtype = config.quantization.dtype.value
+            self._engine = vllm_engine.load(config.model, path, dtype, rank, self.room)
+        return self._engine
+
+    @property
+    def room(self) -> int | None:
+        """The longest text the base reads; None for no limit."""
+        from tunegrid.models.bases.devices import context_tokens
+        from tunegrid.models.bases.loading import load_config
+
+        return context_tokens(load_config(self.config.model, locate.CURRENT))
+
     def release(self) -> None:
         """Forget the model that answers, so that its memory is free; asked for, it is loaded anew.
 
@@ -100,7 +122,7 @@ class Models:
         """
         from tunegrid.models.memory_errors import give_back
 
-        self._answering = None
+        self._answering = self._engine = None
         give_back()
 
     def loaded(self) -> Any:

@@ -52,6 +52,13 @@ class Attention(Enum):
     flash_attention_2 = "flash_attention_2"
 
 
+class Engine(Enum):
+    """What a model answers with."""
+
+    transformers = "transformers"
+    vllm = "vllm"
+
+
 class Schedule(Enum):
     """The learning-rate schedule, by the name transformers gives it."""
 

@@ -20,6 +20,7 @@ from tunegrid.config.choices import (
     Certainty,
     Device,
     Dtype,
+    Engine,
     Generation,
     Language,
     Layout,
@@ -264,6 +265,8 @@ class EvalConfig:
     merged: bool = False
     """Answer with the trained weights added to the base's own, rounded to the type it computes
     in, instead of beside them."""
+    engine: Engine = Engine.transformers
+    """What answers in words; `vllm` for the bases and methods it takes, on a GPU."""
     benchmarks: dict[str, BenchmarkConfig | None] = field(default_factory=dict)
     """By name, in the order in which they are answered; None leaves one out."""
     tasks: list[str] = field(default_factory=list)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.requests import GENERATION, EvaluationRequest
+from tunegrid.config.choices import Engine
 from tunegrid.config.errors import Stopped
 from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
@@ -25,6 +26,13 @@ class AnsweringModels(Protocol):
 
     def answering(self) -> Any:
         """Return the base, or the base with the cell's trained weights."""
+
+    def engine(self) -> Any:
+        """Return vLLM with the base."""
+
+    @property
+    def room(self) -> int | None:
+        """The longest text the base reads; None for no limit."""
 
 
 def predict(
@@ -61,26 +69,34 @@ def predict(
 def _generated(
     cell: Cell, asked: EvaluationRequest, models: AnsweringModels, done: frozenset[int]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    from tunegrid.models.inference.generation import answer
+    from tunegrid.models.inference import generation, vllm_engine
 
     runtime, benchmark = cell.config.runtime, asked.benchmark
     rule = benchmark.is_decided if asked.stops_when_decided else None
-    answers = answer(
-        models.answering(),
-        models.tokenizer,
-        asked.prompts,
-        decoding=cell.config.eval.decoding,
-        max_new_tokens=asked.max_new_tokens,
-        stop=cell.config.prompt.stop,
-        batch_tokens=runtime.generation_batch_tokens,
-        seed=cell.config.seed,
-        progress_label=asked.name,
-        progress=runtime.progress,
-        done=done,
-        is_decided=None
+    shared: dict[str, Any] = {
+        "decoding": cell.config.eval.decoding,
+        "max_new_tokens": asked.max_new_tokens,
+        "stop": cell.config.prompt.stop,
+        "seed": cell.config.seed,
+        "progress_label": asked.name,
+        "progress": runtime.progress,
+        "done": done,
+        "is_decided": None
         if rule is None
         else (lambda index, text: rule(benchmark.items[index], text)),
-    )
+    }
+    if cell.config.eval.engine is Engine.vllm:
+        tuned = cell.config.peft.function is not None
+        adapter = RunDirectory(cell.directory).adapter if tuned else None
+        answers = vllm_engine.answer(
+            models.engine(), models.tokenizer, asked.prompts, room=models.room, adapter=adapter,
+            **shared,
+        )  # fmt: skip
+    else:
+        answers = generation.answer(
+            models.answering(), models.tokenizer, asked.prompts,
+            batch_tokens=runtime.generation_batch_tokens, **shared,
+        )  # fmt: skip
     for index, given in answers:
         yield (
             index,

@@ -125,7 +125,7 @@ def answer(
                 if index not in skipped:
                     rule = None if rules is None else rules[row]
                     shared = min(len(rows), memory.most_rows or len(rows))
-                    given = _read(tokenizer, ids, stop, rule, shared)
+                    given = read_answer(tokenizer, ids, stop, rule, shared)
                     if given.finished == "length" and tokens < max_new_tokens:
                         given = replace(given, finished="context")
                     yield index, given
@@ -349,7 +349,7 @@ def _continue_at_once(
     return output[:, width:].tolist()
 
 
-def _read(tokenizer: Any, ids: list[int], stop: str, rule: Rule | None, rows: int) -> Answer:
+def read_answer(tokenizer: Any, ids: list[int], stop: str, rule: Rule | None, rows: int) -> Answer:
     """Return the answer in new ids, without what fills the row up behind its end."""
     ended = tokenizer.eos_token_id in ids
     own = ids[: ids.index(tokenizer.eos_token_id)] if ended else ids
