@@ -72,6 +72,7 @@ class Assembly:
         else:
             ledger = read_ledger(self.checkpoints.path(resumed_from))
         model = self.attached.model
+        main = process_group.is_main_process()
         beginning = movement.sample(model)
         kernel = model.config._attn_implementation
         if resumed_from is not None and resumed_from >= self.steps:
@@ -98,7 +99,8 @@ class Assembly:
             attention=kernel,
             gradient_checkpointing=self.gradient_checkpointing,
             micro_batch_tokens=ledger.micro_batch_tokens or self.form.budget_tokens,
-            changed_share=beginning.changed_share(model),
+            # The others may hold parts of the weights, and report to nobody.
+            changed_share=beginning.changed_share(model) if main else None,
         )
 
     def _beginning(self) -> int | None:
