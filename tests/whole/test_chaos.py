@@ -53,9 +53,7 @@ hydra:
         train.learning_rate: 1.0e+30
       - peft: full
         data: mini
-        train.examples_per_step: 5000
-        runtime.micro_batch_tokens: 2000000
-        runtime.memory_limit_gb: 3
+        runtime.memory_limit_gb: 0.3
 """
 GOOD = 12
 LAUNCHES = ("first", "second")

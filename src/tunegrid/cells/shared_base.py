@@ -69,6 +69,8 @@ def grouped(cells: Sequence[Cell]) -> list[list[Cell]]:
             "model": cell.identity["model"],
             "quantization": cell.identity["quantization"],
             "answering": inference_settings.facts(cell.config),
+            # Frozen weights may take another kernel than free ones, to the last digit.
+            "frozen": cell.config.peft.function is not None,
             "device": cell.config.runtime.device.value,
             "attention": cell.config.runtime.attention.value,
         }
