@@ -12,9 +12,10 @@ from hydra.core.config_store import ConfigStore
 from tunegrid.cells import inference_settings, pipeline, requests, state
 from tunegrid.cells.identity import Cell
 from tunegrid.cli.run import from_composed
-from tunegrid.config.choices import Dtype, Precision
+from tunegrid.config.choices import Dtype, Engine, Precision
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import CellConfig
+from tunegrid.models.inference import vllm_engine
 from tunegrid.reports.rows import metric_rows
 from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
@@ -87,6 +88,22 @@ def test_as_trained_means_the_names_of_before(project: Path, tmp_path: Path) -> 
     assert not {a.prediction_id for a in first} & {a.prediction_id for a in second}
 
 
+def test_another_engine_names_its_answers_and_no_training(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No machine of the tests could run it; what is refused is tested beside the engine.
+    monkeypatch.setattr(vllm_engine, "problems", lambda config: ())
+    plain = made(project, tmp_path)
+    assert made(project, tmp_path, "eval.engine=transformers") == plain
+    other = made(project, tmp_path, "eval.engine=vllm")
+    assert inference_settings.label(plain.config) == ""
+    assert inference_settings.label(other.config) == "vllm"
+    assert inference_settings.facts(other.config) == {"engine": Engine.vllm}
+    assert other.train_id == plain.train_id
+    first, second = requests.requests_of(plain), requests.requests_of(other)
+    assert not {a.prediction_id for a in first} & {a.prediction_id for a in second}
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -94,6 +111,7 @@ def test_as_trained_means_the_names_of_before(project: Path, tmp_path: Path) -> 
         (["peft=full", "eval.precision=nf4"], "packed weights are whole numbers"),
         (["peft=pissa", "eval.precision=bf16"], "takes its start out of the base"),
         (["peft=prefix_tuning", "eval.merged=true"], "eval: "),
+        (["eval.engine=vllm", "runtime.device=cpu"], "eval.engine=vllm needs a GPU"),
     ],
 )
 def test_refused(project: Path, tmp_path: Path, words: list[str], expected: str) -> None:

@@ -11,10 +11,11 @@ import pytest
 
 from doubles import tiny_bases
 from tunegrid.cells.stages.predict import predict
+from tunegrid.config.choices import Engine
 from tunegrid.config.errors import Stopped
 from tunegrid.config.schema import CellConfig
 from tunegrid.evaluation.benchmark import Item
-from tunegrid.models.inference import generation
+from tunegrid.models.inference import generation, vllm_engine
 from tunegrid.store.run_directory import RunDirectory
 
 ITEMS = tuple(Item(f"i{n}", "kind", f"question {n}", "instruction", None, None) for n in range(5))
@@ -128,3 +129,32 @@ def test_an_item_stops_by_its_own_rule(cell: Any, run: RunDirectory) -> None:
     predict(cell, run, asked(is_decided=is_decided), Models(), never)
     assert heard == {item.identifier for item in ITEMS}
     assert {record["new_tokens"] for record in run.read_lines(WHOLE)} == {1}
+
+
+@pytest.mark.parametrize("method", [None, "library.attach"])
+def test_another_engine_answers_without_a_load_of_the_model(
+    cell: Any, run: RunDirectory, monkeypatch: pytest.MonkeyPatch, method: str | None
+) -> None:
+    given: dict[str, Any] = {}
+
+    class WithEngine(Models):
+        room = 64
+
+        def engine(self) -> str:
+            return "the engine"
+
+    def answer(engine: Any, tokenizer: Any, prompts: Any, **options: Any) -> Iterator[Any]:
+        given.update(options, engine=engine)
+        for index in range(len(prompts)):
+            yield index, generation.Answer(f"answer {index}", 2, "eos")
+
+    monkeypatch.setattr(vllm_engine, "answer", answer)
+    cell.directory = run.path
+    cell.config.eval.engine = Engine.vllm
+    cell.config.peft.function = method
+    models = WithEngine()
+    predict(cell, run, asked(), models, never)
+    assert models.loaded == 0
+    assert [one["text"] for one in run.read_lines(WHOLE)] == [f"answer {n}" for n in range(5)]
+    assert (given["engine"], given["room"]) == ("the engine", 64)
+    assert given["adapter"] == (None if method is None else run.adapter)

@@ -117,6 +117,8 @@ def test_every_decoding_setting_is_translated() -> None:
     assert (greedy["temperature"], greedy["top_k"], greedy["seed"]) == (0.0, -1, None)
     assert (greedy["max_tokens"], greedy["stop"], greedy["stop_token_ids"]) == (9, ["###"], [2])
     assert greedy["include_stop_str_in_output"] is True
+    # Otherwise vLLM adds the ends that the base's generation_config.json names.
+    assert greedy["ignore_eos"] is True
     drawn = vllm_engine.sampling(
         tokenizer,
         DecodingConfig(sample=True, temperature=0.7, top_p=0.9, top_k=0, repetition_penalty=1.2),
@@ -129,7 +131,8 @@ def test_every_decoding_setting_is_translated() -> None:
 
 
 def cell(method: str = "lora", **changes: Any) -> Any:
-    found = config(method, "llama", changes.pop("precision", Precision.bf16))
+    options = changes.pop("options", {})
+    found = config(method, "llama", changes.pop("precision", Precision.bf16), **options)
     found.runtime.device = Device.cuda
     for dotted, value in changes.items():
         part, _, name = dotted.partition("__")
@@ -162,6 +165,18 @@ def cell(method: str = "lora", **changes: Any) -> Any:
         ({"method": "dora"}, "takes plain LoRA"),
         ({"method": "houlsby"}, "takes plain LoRA"),
         ({"method": "prefix_tuning"}, "takes plain LoRA"),
+        ({"method": "full"}, "takes plain LoRA"),
+        ({"method": "olora"}, "takes plain LoRA"),
+        ({"method": "pissa"}, "takes plain LoRA"),
+        ({"method": "rslora"}, "with use_rslora"),
+        ({"options": {"bias": "all"}}, "with bias"),
+        ({"options": {"init_lora_weights": "corda"}}, "with init_lora_weights"),
+        ({"options": {"alpha_pattern": {"q_proj": 4}}}, "with alpha_pattern"),
+        ({"options": {"rank_pattern": {"q_proj": 4}}}, "with rank_pattern"),
+        ({"options": {"modules_to_save": ["lm_head"]}}, "with modules_to_save"),
+        ({"options": {"target_modules": ["q_proj", "embed_tokens"]}}, "and embed_tokens in"),
+        ({"options": {"target_modules": ".*proj"}}, r"and .*proj in"),
+        ({"model__architecture": "bloom"}, "no adapter over bloom"),
     ],
 )
 def test_what_it_cannot_do_is_refused(
@@ -172,6 +187,22 @@ def test_what_it_cannot_do_is_refused(
     assert any(expected in problem for problem in vllm_engine.problems(cell(**changes)))
 
 
-def test_the_package_that_is_not_there_is_named() -> None:
+@pytest.mark.parametrize("method", ["lora", "lora_all_linear", "lora_plus", "none"])
+def test_plain_lora_and_the_base_as_it_is_are_taken(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm_engine.importlib.util, "find_spec", lambda name: object())
+    assert list(vllm_engine.problems(cell(method))) == []
+    bloom = cell(method, model__architecture="bloom")
+    assert bool(list(vllm_engine.problems(bloom))) == (method != "none")
+
+
+def test_all_linear_modules_may_be_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm_engine.importlib.util, "find_spec", lambda name: object())
+    assert list(vllm_engine.problems(cell(options={"target_modules": "all-linear"}))) == []
+
+
+def test_the_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm_engine.importlib.util, "find_spec", lambda name: None)
     [problem] = vllm_engine.problems(cell())
-    assert "pip install vllm" in problem
+    assert "pip install 'tunegrid[vllm]'" in problem

@@ -24,6 +24,15 @@ from tunegrid.models.seeding import derived_seed
 ARCHITECTURES = ("bloom", "gemma3_text", "glm", "llama", "mistral", "qwen3")
 """Those that vLLM states to support (its list of supported models) and that this project leaves to
 transformers' own code."""
+WITHOUT_LORA = ("bloom",)
+"""Those among them that take no adapter: the same list's column LoRA is empty for them, and vLLM
+refuses one only when the base is loaded, which is after the training."""
+OF_PLAIN_LORA = (
+    "exclude_modules", "fan_in_fan_out", "layers_pattern", "layers_to_transform", "lora_alpha",
+    "lora_dropout", "r", "ratio", "target_modules", "type",
+)  # fmt: skip
+"""Options that leave LoRA what vLLM computes: one rank and one scale for all modules, no biases.
+`ratio` is LoRA+'s and concerns training alone."""
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """The values that vLLM accepts for the largest rank of an adapter."""
 AT_ONCE = 256
@@ -33,9 +42,9 @@ AT_ONCE = 256
 def problems(config: CellConfig) -> Iterator[str]:
     """Yield why vLLM cannot answer for a cell; imports neither vLLM nor torch."""
     back = "set eval.engine=transformers"
-    decoding, options = config.eval.decoding, config.peft.options
+    decoding = config.eval.decoding
     if importlib.util.find_spec("vllm") is None:
-        yield f"eval.engine=vllm needs the package: pip install vllm; or {back}"
+        yield f"eval.engine=vllm needs the package: pip install 'tunegrid[vllm]'; or {back}"
     if config.runtime.device is Device.cpu:
         yield f"eval.engine=vllm needs a GPU, and runtime.device is cpu; {back}"
     if config.model.architecture not in ARCHITECTURES:
@@ -58,12 +67,48 @@ def problems(config: CellConfig) -> Iterator[str]:
     by_likelihood = [name for name, one in asked if Protocol.likelihood in one.protocols]
     if by_likelihood:
         yield f"eval.engine=vllm answers in words, not {', '.join(by_likelihood)} by likelihood"
-    odd = [n for n in ("use_dora", "modules_to_save", "use_rslora") if options.get(n)]
-    if kind_of(config.peft) not in ("none", "LORA") or odd:
+    yield from (f"{problem}; {back}" for problem in _method_problems(config))
+
+
+def _method_problems(config: CellConfig) -> Iterator[str]:
+    """Yield why vLLM cannot answer with a cell's method over its base."""
+    peft, model = config.peft, config.model
+    kind = kind_of(peft)
+    if kind == "none":
+        return
+    if kind == "LORA" and model.architecture in WITHOUT_LORA:
         yield (
-            f"eval.engine=vllm takes plain LoRA or no method, and peft={config.peft.name} is "
-            f"neither{' with ' + ', '.join(odd) if odd else ''}; {back}"
+            f"eval.engine=vllm takes no adapter over {model.architecture}, and peft={peft.name} is "
+            "one; only peft=none goes with it there"
         )
+    odd = sorted(name for name, value in peft.options.items() if not _is_plain(name, value))
+    if kind != "LORA" or odd:
+        yield (
+            f"eval.engine=vllm takes plain LoRA or no method, and peft={peft.name} is "
+            f"neither{' with ' + ', '.join(odd) if odd else ''}"
+        )
+        return
+    linear = {*model.attention_modules, *model.linear_modules}
+    named = peft.options.get("target_modules")
+    if isinstance(named, str):
+        named = [] if named == "all-linear" else [named]
+    others = sorted({*(named or [])} - linear)
+    if others:
+        yield (
+            f"eval.engine=vllm takes LoRA over linear modules, and {', '.join(others)} in "
+            f"peft.options.target_modules are not among the model's ({', '.join(sorted(linear))}); "
+            "name them in model.linear_modules if they are linear"
+        )
+
+
+def _is_plain(name: str, value: Any) -> bool:
+    """Return whether an option leaves LoRA plain: one of those, or one that asks for nothing."""
+    if name == "bias":
+        return value in (None, "none")
+    if name == "init_lora_weights":
+        # Any other start (pissa, olora, loftq, corda, eva) may change the base's own weights.
+        return value in (None, True, False, "gaussian")
+    return name in OF_PLAIN_LORA or not value
 
 
 def load(model: ModelConfig, path: str, dtype: str, rank: int | None, room: int | None) -> Any:
@@ -131,7 +176,8 @@ def answer(
     left = [
         max_new_tokens if room is None else min(max_new_tokens, room - len(ids)) for ids in encoded
     ]
-    waiting = [index for index in range(len(prompts)) if index not in set(done)]
+    skipped = frozenset(done)
+    waiting = [index for index in range(len(prompts)) if index not in skipped]
     for index in [index for index in waiting if left[index] < 1]:
         yield index, Answer("", 0, "context")
     waiting = sorted((i for i in waiting if left[i] >= 1), key=lambda i: -len(encoded[i]))
@@ -160,7 +206,12 @@ def answer(
 def sampling(
     tokenizer: Any, decoding: DecodingConfig, max_new_tokens: int, stop: str, seed: int
 ) -> dict[str, Any]:
-    """Return the arguments of vLLM's `SamplingParams`, all of them: none comes from the base."""
+    """Return the arguments of vLLM's `SamplingParams`, all of them: none comes from the base.
+
+    Unless ends are ignored, vLLM adds those of the base's generation_config.json to the given ones
+    (`SamplingParams.update_from_generation_config`); transformers is not given those here either.
+    The end-of-sequence token is named as a stop token, which holds in spite of that.
+    """
     drawn: dict[str, Any] = {"temperature": 0.0, "top_p": 1.0, "top_k": -1, "seed": None}
     if decoding.sample:
         drawn = {
@@ -176,7 +227,7 @@ def sampling(
         "stop": [stop] if stop else [],
         "stop_token_ids": [tokenizer.eos_token_id],
         "include_stop_str_in_output": True,
-        "ignore_eos": False,
+        "ignore_eos": True,
         "skip_special_tokens": False,
     }
 
