@@ -14,8 +14,7 @@ from gpu_parts import bases
 from tunegrid.config.choices import Attention, Dtype, Precision
 from tunegrid.config.schema import ModelConfig, PeftConfig, QuantizationConfig
 from tunegrid.data.tokens import NOT_TRAINED, Encoded
-from tunegrid.training.footprint import footprint
-from tunegrid.training.loss_head import LOGITS_AT_ONCE
+from tunegrid.training.footprint import footprint, step_bytes
 
 SEED_BATCH = 4
 """Examples a pass of the seed's settings."""
@@ -82,9 +81,13 @@ def _planned(
         gradient_checkpointing=False,
         root=Path(),
     )  # fmt: skip
-    trained = sum(p.numel() for p in attached.model.parameters() if p.requires_grad)
-    logits = min(2048 * config.vocab_size, LOGITS_AT_ONCE) * 10
-    return one.of(config.num_hidden_layers) + 12 * trained + logits
+    return step_bytes(
+        one,
+        layers=config.num_hidden_layers,
+        tokens=2048,
+        words=config.vocab_size,
+        trained=sum(p.numel() for p in attached.model.parameters() if p.requires_grad),
+    )
 
 
 def _seed(

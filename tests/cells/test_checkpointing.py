@@ -68,9 +68,3 @@ def test_several_processes_and_small_bases_are_not_looked_at(
     cell.runtime.gpus_per_cell = 1
     monkeypatch.setattr(checkpointing, "SMALL_PARAMETERS", 10**9)
     assert not checkpointing.decided(cell, model, 64)
-
-
-def test_the_logits_are_those_of_training() -> None:
-    from tunegrid.training import loss_head
-
-    assert loss_head.LOGITS_AT_ONCE == checkpointing.LOGITS_AT_ONCE

@@ -22,11 +22,10 @@ from tunegrid.models.inference.generation import answering
 from tunegrid.models.methods.attach import attach
 from tunegrid.models.methods.attached import Attached, export, restore
 from tunegrid.models.seeding import seed_everything
-from tunegrid.training.report import TrainingReport
+from tunegrid.training.report import Interrupted, TrainingReport
 from tunegrid.training.train import train
 
 STEPS = 40
-DTYPES = {"bf16": Dtype.bfloat16, "fp16": Dtype.float16, "int8": Dtype.bfloat16}
 RATES = {"full": 1e-3, "adalora": 3e-2}
 METHODS = ("full", "lora", "ln_tuning", "adalora", "prefix_tuning", "houlsby")
 
@@ -50,6 +49,7 @@ def attached(
 
 def trained(method: Attached, kind: str, root: Path, **options: Any) -> TrainingReport:
     examples = options.pop("train_set", None) or tiny_bases.examples(kind, 24)
+    stops = options.pop("should_stop", False)
     settings = TrainConfig(
         name="short",
         max_steps=STEPS,
@@ -72,7 +72,7 @@ def trained(method: Attached, kind: str, root: Path, **options: Any) -> Training
         checkpoint_directory=root / "checkpoints",
         on_record=lambda record: None,
         on_resume=lambda step: None,
-        should_stop=lambda: False,
+        should_stop=lambda: stops,
         progress=False,
     )
 
@@ -134,23 +134,42 @@ def test_weights_held_in_bf16_would_not_move(tmp_path: Path) -> None:
     assert report.changed_share < 0.5
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16", "int8"])
-@pytest.mark.parametrize("method", ["lora", "ln_tuning"])
+DTYPE_OF = {"fp32": Dtype.float32, **{precision: dtype for precision, dtype, _ in PAIRS}}
+
+
+@pytest.mark.parametrize("kind", tiny_bases.KINDS)
+@pytest.mark.parametrize("precision", DTYPE_OF)
+@pytest.mark.parametrize("method", METHODS)
 def test_a_model_answers_the_same_where_it_was_trained_and_where_it_was_restored(
-    method: str, precision: str, tmp_path: Path
+    method: str, precision: str, kind: str, tmp_path: Path
 ) -> None:
+    """On both miniatures, and whether its training was stopped in between or not."""
+    if method == "full" and precision in ("int8", "nf4"):
+        return
     ids = torch.arange(3, 40)[None]
+    options = {
+        "train_set": on_the_miniature(kind, 8), "max_steps": 3, "checkpoints_per_epoch": 8,
+        # Far enough from the start that weights of the start would answer otherwise.
+        "learning_rate": 0.02,
+    }  # fmt: skip
 
     def logits(model: Any) -> torch.Tensor:
         with torch.no_grad(), answering(model):
             found: torch.Tensor = model(input_ids=ids).logits
         return found
 
-    made = attached(method, "bloom", precision, DTYPES[precision], tmp_path)
-    trained(made, "bloom", tmp_path, max_steps=3)
+    made = attached(method, kind, precision, DTYPE_OF[precision])
+    trained(made, kind, tmp_path / "straight", **options)
     here = logits(made.model)
+    stopped = attached(method, kind, precision, DTYPE_OF[precision])
+    with pytest.raises(Interrupted):
+        trained(stopped, kind, tmp_path / "stopped", should_stop=True, **options)
+    continued = attached(method, kind, precision, DTYPE_OF[precision])
+    report = trained(continued, kind, tmp_path / "stopped", **options)
+    assert report.resumed_from == 1
+    assert torch.equal(logits(continued.model), here)
     export(made.model, tmp_path / "adapter")
-    again = attached(method, "bloom", precision, DTYPES[precision], tmp_path).model
+    again = attached(method, kind, precision, DTYPE_OF[precision]).model
     assert not torch.equal(logits(again), here)
     restore(again, tmp_path / "adapter")
     assert torch.equal(logits(again), here)

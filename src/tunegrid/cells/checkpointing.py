@@ -17,8 +17,6 @@ SHARE_OF_FREE = 0.9
 """What of the free memory training may fill; the rest goes to fragments and to the driver."""
 SMALL_PARAMETERS = 100_000_000
 """A smaller base fits wherever its data do, and is not looked at."""
-LOGITS_AT_ONCE = 2**26
-"""As `tunegrid.training.loss_head` has it, which cannot be imported without torch."""
 
 
 def decided(config: CellConfig, model: Any, longest: int) -> bool:
@@ -57,10 +55,11 @@ def decided(config: CellConfig, model: Any, longest: int) -> bool:
 
 def _needed(config: CellConfig, model: Any, longest: int, device: Any) -> float | None:
     """Return the bytes of a training step beside the weights; None where they cannot be told."""
-    from tunegrid.training.footprint import footprint
+    from tunegrid.training.footprint import footprint, step_bytes
+    from tunegrid.training.microbatches import largest_tokens
 
-    budget, examples = config.runtime.micro_batch_tokens, config.train.examples_per_step
-    tokens = min(max(budget, longest), examples * longest)
+    runtime = config.runtime
+    tokens = largest_tokens(runtime.micro_batch_tokens, longest, config.train.examples_per_step)
     try:
         found = footprint(
             config.model,
@@ -68,7 +67,7 @@ def _needed(config: CellConfig, model: Any, longest: int, device: Any) -> float 
             config.quantization,
             rows=max(1, tokens // longest),
             width=longest,
-            attention=config.runtime.attention,
+            attention=runtime.attention,
             device=device,
             gradient_checkpointing=False,
             root=locate.CURRENT,
@@ -76,7 +75,10 @@ def _needed(config: CellConfig, model: Any, longest: int, device: Any) -> float 
     except (ConfigError, RuntimeError, NotImplementedError):
         return None
     text = model.config.get_text_config()
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    logits = min(tokens * text.vocab_size, LOGITS_AT_ONCE) * 10
-    # Gradients and two states, in 32 bit.
-    return found.of(text.num_hidden_layers) + 12 * trained + logits
+    return step_bytes(
+        found,
+        layers=text.num_hidden_layers,
+        tokens=tokens,
+        words=text.vocab_size,
+        trained=sum(p.numel() for p in model.parameters() if p.requires_grad),
+    )

@@ -72,5 +72,6 @@ def words(run: RunDirectory) -> dict[str, Any]:
         "train": None if untrained else config["train"]["name"],
         "prompt": config["prompt"]["name"],
         "quantization": config["quantization"]["name"],
+        "compute_dtype": config["quantization"].get("dtype"),
         "seed": None if untrained else config["seed"],
     }

@@ -19,6 +19,7 @@ from tunegrid.config.choices import Stage
 from tunegrid.config.errors import (
     ConfigError,
     Incomplete,
+    Stopped,
     StoreError,
     all_problems,
 )
@@ -59,6 +60,9 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     if config.stage is Stage.check:
         return
     run_directory = RunDirectory(cell.directory)
+    if should_stop():
+        # Asked while the process was made ready, which takes seconds; nothing was begun.
+        raise Stopped
     newer = store.other_format(run_directory)
     if newer is not None:
         raise StoreError(newer)

@@ -107,7 +107,8 @@ class QuantizationConfig:
     double_quantization: bool = True
     """nf4: quantize the block scales too."""
     int8_threshold: Annotated[float, Ge(0)] = 6.0
-    """int8: activations above it are computed in the unquantized type (LLM.int8, section 3.2)."""
+    """int8: of LLM.int8 (section 3.2). No activation is rounded here, so that it changes nothing;
+    it stands for what cells are named by."""
 
 
 @dataclass

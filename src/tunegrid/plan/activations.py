@@ -15,8 +15,9 @@ from tunegrid.config.fingerprint import file_sha256
 from tunegrid.config.project import source_directory
 from tunegrid.config.schema import CellConfig, ModelConfig, PeftConfig, QuantizationConfig
 from tunegrid.models.methods.compatibility import reason_against_checkpointing
-from tunegrid.plan import architecture, memory
+from tunegrid.plan import architecture
 from tunegrid.plan.facts import REFUSED, Job
+from tunegrid.training.microbatches import largest_tokens
 
 _PROGRAM = ("training/footprint.py", "models/compute.py")
 
@@ -45,7 +46,7 @@ def job(config: CellConfig, *, on_cpu: bool) -> Job | None:
         return None
     train, runtime = config.train, config.runtime
     width = train.max_length_tokens
-    tokens = memory.micro_batch_tokens(runtime.micro_batch_tokens, width, train.examples_per_step)
+    tokens = largest_tokens(runtime.micro_batch_tokens, width, train.examples_per_step)
     rows = max(1, tokens // width)
     package = source_directory() / "tunegrid"
     depends_on = {

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunegrid.plan.architecture import Architecture
+from tunegrid.training.microbatches import largest_tokens
 
 if TYPE_CHECKING:
     from tunegrid.plan.activations import Activations
@@ -108,17 +109,6 @@ def weight_bytes(one: Architecture, given: Setting) -> float:
     return one.quantizable * packed + rest * width + wider + unpacked + added * 4
 
 
-def micro_batch_tokens(budget: int, longest: int, examples: int) -> int:
-    """Return the tokens of the largest micro-batch: at least an example, at most those of a step.
-
-    Args:
-        budget: `runtime.micro_batch_tokens`.
-        longest: tokens of the longest example.
-        examples: of an optimizer step.
-    """
-    return min(max(budget, longest), examples * longest)
-
-
 def training_bytes(
     one: Architecture, given: Setting, activations: Activations | None = None
 ) -> float:
@@ -126,7 +116,7 @@ def training_bytes(
     width = BYTES[given.dtype]
     states = next((n for part, n in STATES.items() if part in given.optimizer.lower()), 2)
     optimizer = one.trainable * 4 * (1 + states)
-    tokens = micro_batch_tokens(
+    tokens = largest_tokens(
         given.micro_batch_tokens, given.max_length_tokens, given.examples_per_step
     )
     again = bool(given.has_gradient_checkpointing)

@@ -20,7 +20,7 @@ from tunegrid.config.errors import StoreError
 from tunegrid.store import json_files, run_directory, run_files
 from tunegrid.store.run_directory import RunDirectory
 
-FORMAT = f"2 {run_directory.FORMAT} {__version__}"
+FORMAT = f"3 {run_directory.FORMAT} {__version__}"
 """Of the cache's files; those of another version are read as if they were not there."""
 UNREADABLE = "unreadable"
 PLACE = Path(".cache") / "rows"

@@ -18,16 +18,16 @@ from tunegrid.store import json_files, run_files
 from tunegrid.store.run_directory import RunDirectory
 
 METRIC_COLUMNS = (
-    "train_id", "base", "method", "data", "prompt", "quantization", "seed",
-    "inference_precision", "benchmark", "version", "protocol", "category", "metric", "value",
+    "train_id", "base", "method", "data", "prompt", "quantization", "seed", "inference_precision",
+    "compute_dtype", "benchmark", "version", "protocol", "category", "metric", "value",
     "standard_error", "items", "unscored", "judge", "incomplete", "suspect", "score_id", "kind",
 )  # fmt: skip
 
 RUN_COLUMNS = (
     "train_id", "kind", "status", "suspect", "base", "method", "data", "prompt", "quantization",
-    "train", "seed", "trainable_parameters", "total_parameters", "examples", "trained_tokens",
-    "truncated", "steps", "seconds", "tokens_per_second", "peak_memory_bytes", "first_loss",
-    "final_loss", "hardware", "commit", "error",
+    "compute_dtype", "train", "seed", "trainable_parameters", "total_parameters", "examples",
+    "trained_tokens", "truncated", "steps", "seconds", "tokens_per_second", "peak_memory_bytes",
+    "first_loss", "final_loss", "hardware", "commit", "error",
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from tunegrid.models.bases.skeleton import config_of
 from tunegrid.models.compute import computing, prepare
 from tunegrid.models.dtypes import torch_dtype
 from tunegrid.models.methods.attach import PLANNED_STEPS, attach_to_skeleton
+from tunegrid.training.loss_head import LOGITS_AT_ONCE
 
 DEPTHS = (2, 4)
 
@@ -88,6 +89,22 @@ def footprint(
             peaks.append(peak_bytes(built, lambda: _ids(rows, width)))
     per_layer = (peaks[1] - peaks[0]) / (DEPTHS[1] - DEPTHS[0])
     return Footprint(fixed=peaks[0] - DEPTHS[0] * per_layer, per_layer=per_layer)
+
+
+def step_bytes(found: Footprint, *, layers: int, tokens: int, words: int, trained: int) -> float:
+    """Return the bytes of an optimizer step beside the weights.
+
+    Args:
+        found: of its largest micro-batch.
+        layers: of the base.
+        tokens: of that micro-batch.
+        words: of the vocabulary.
+        trained: weights, each with a gradient and two states in 32 bit.
+
+    """
+    # Logits in 16 bit, in 32 bit, and their gradients.
+    logits = min(tokens * words, LOGITS_AT_ONCE) * (2 + 4 + 4)
+    return found.of(layers) + 3 * 4 * trained + logits
 
 
 def peak_bytes(model: Any, ids: Callable[[], torch.Tensor]) -> int:
@@ -212,10 +229,10 @@ class _Live(TorchDispatchMode):
         self.peak = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {id_of(one) for one in _tensors((args, kwargs))}
+        given = {_memory_of(one) for one in _tensors((args, kwargs))}
         found = func(*args, **(kwargs or {}))
         for one in _tensors(found):
-            key = id_of(one)
+            key = _memory_of(one)
             if key not in self._alive and key not in given:
                 storage = one.untyped_storage()
                 self._alive[key] = storage.nbytes()
@@ -228,8 +245,7 @@ class _Live(TorchDispatchMode):
         self._now -= self._alive.pop(key, 0)
 
 
-def id_of(tensor: torch.Tensor) -> int:
-    """Return what tells the memory of a tensor from that of others."""
+def _memory_of(tensor: torch.Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
 
 

@@ -49,6 +49,18 @@ class Form:
     the examples are a mask: the kernel that answers afterwards."""
 
 
+def largest_tokens(budget: int, longest: int, examples: int) -> int:
+    """Return the tokens of the largest micro-batch: at least an example, at most those of a step.
+
+    Args:
+        budget: `runtime.micro_batch_tokens`.
+        longest: tokens of the longest example.
+        examples: of an optimizer step.
+
+    """
+    return min(max(budget, longest), examples * longest)
+
+
 def lay_out(examples: Sequence[Encoded], form: Form) -> list[MicroBatch]:
     """Return the examples of one optimizer step as micro-batches, on the CPU."""
     lengths = [len(example.ids) for example in examples]

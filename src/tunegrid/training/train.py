@@ -44,7 +44,8 @@ def train(
 
     Continues from the latest whole checkpoint in `checkpoint_directory` when there is one. A run
     that was killed and continued, on the same machine with the same number of threads, ends with
-    the same bytes as one that was not.
+    the same bytes as one that was not; on CUDA with the same numbers up to rounding, because some
+    of its backward kernels add in no fixed order.
 
     Args:
         attached: what a method's `attach` returned.

@@ -40,6 +40,8 @@ class Names:
     """Where the untuned base's answers to the same prompts lie, if they were ever made."""
     answered_in: str = ""
     """How the base was held while it answered, where that is not how it was trained."""
+    compute_dtype: str | None = None
+    """The type it computed in meanwhile; None for answers made elsewhere."""
 
 
 def score(
@@ -74,7 +76,7 @@ def score(
     names = Names(
         asked.name, asked.benchmark.version, asked.protocol, asked.prediction_id,
         asked.score_id, asked.judge_name, _settings(cell, asked), base_prediction(cell, asked),
-        inference_settings.label(cell.config),
+        inference_settings.label(cell.config), inference_settings.held(cell.config).dtype.value,
     )  # fmt: skip
     return write(
         run_directory, names, asked.benchmark, answers, rated,

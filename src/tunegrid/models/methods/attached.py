@@ -65,11 +65,15 @@ def export(model: Any, directory: Path) -> None:
         directory: is created; files of the same name are replaced.
 
     """
+    from tunegrid.models.compute import computing
+
     if not is_peft(model):
         directory.mkdir(parents=True, exist_ok=True)
         _export_weights(model, directory / WEIGHTS)
         return
-    with _whole_ranks(model), _without_model_card(model):
+    # Methods that train an encoder of their prompt export what it gives, which has to be what
+    # answers were computed with.
+    with computing(model), _whole_ranks(model), _without_model_card(model):
         model.save_pretrained(str(directory), safe_serialization=True)
     for path in sorted(directory.rglob("adapter_config.json")):
         settings = json.loads(path.read_text(encoding="utf-8"))
