@@ -1,4 +1,6 @@
-"""Runs that were named by format 1 get their present names and are found; nothing is done twice.
+"""Runs that were named by format 1 get the names they would have had in format 2.
+
+They were trained and answered before there were `identity.RULES`, and their names say so.
 
 `format_1/` holds two runs and their launch as the program at 3ad6918 wrote them (3 steps, 6 items,
 without the adapter): `-m peft=lora,none train.max_steps=3 eval.limit=6
@@ -19,7 +21,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
-from tunegrid.cells import identity, rename, requests, state
+from tunegrid.cells import identity, rename, requests
 from tunegrid.cells.identity import Cell
 from tunegrid.cli.run import from_composed
 from tunegrid.config.errors import ConfigError
@@ -55,7 +57,21 @@ def cell(results: Path, *words: str) -> Cell:
     overrides = [*ASKED, PROTOCOLS, *words, f"runtime.results={results}"]
     with initialize_config_dir(str(project_directory() / "conf"), version_base="1.3"):
         composed = compose("config", overrides=overrides)
-    return from_composed(composed, project_directory(), project_directory())
+    today = from_composed(composed, project_directory(), project_directory())
+    before = {key: value for key, value in today.identity.items() if key != "text"}
+    if "train" in before:
+        before["train"] = {k: v for k, v in before["train"].items() if k != "warmup"}
+    return identity.named(today.config, before, today.project)
+
+
+def asked(one: Cell) -> list[requests.EvaluationRequest]:
+    return requests.evaluation_requests(one, rename.BEFORE_RULES)
+
+
+def is_finished(one: Cell) -> bool:
+    run = RunDirectory(one.directory)
+    names = [f"{run_files.SCORES}/{request.score_id}.json" for request in asked(one)]
+    return run.has(run_files.RESULTS) and all(run.has(name) for name in names)
 
 
 def content(results: Path) -> dict[str, str]:
@@ -68,7 +84,7 @@ def content(results: Path) -> dict[str, str]:
 
 def test_old_runs_are_found_under_their_present_names(results: Path) -> None:
     lora, none = cell(results, "peft=lora"), cell(results, "peft=none")
-    assert not state.is_finished(lora)
+    assert not is_finished(lora)
     before = content(results / "runs")
     steps = list(migrate.migrate(results, project_directory()))
     assert [(step.old, step.new, step.remark) for step in steps] == [
@@ -76,14 +92,14 @@ def test_old_runs_are_found_under_their_present_names(results: Path) -> None:
         (NONE, none.train_id, ""),
     ]
     for one in (lora, none):
-        assert state.is_finished(one)
-        assert len(requests.evaluation_requests(one)) == 4
-        for asked in requests.evaluation_requests(one):
+        assert is_finished(one)
+        assert len(asked(one)) == 4
+        for request in asked(one):
             run = RunDirectory(one.directory)
-            assert run.has(f"{run_files.PREDICTIONS}/{asked.prediction_id}.jsonl")
-            summary = run.read(f"{run_files.SCORES}/{asked.score_id}.json")
-            assert summary["score_id"] == asked.score_id
-            assert summary["prediction_id"] == asked.prediction_id
+            assert run.has(f"{run_files.PREDICTIONS}/{request.prediction_id}.jsonl")
+            summary = run.read(f"{run_files.SCORES}/{request.score_id}.json")
+            assert summary["score_id"] == request.score_id
+            assert summary["prediction_id"] == request.prediction_id
     # Lines of answers and scores are the same bytes, and none was lost.
     after = content(results / "runs")
     after.pop(".format")
@@ -107,10 +123,11 @@ def test_the_record_of_the_launch_names_them_too(results: Path) -> None:
     launch = launches.latest(results, "config")
     assert [entry.train_id for entry in launch.entries] == [lora.train_id, none.train_id]
     for index, one in enumerate((lora, none)):
-        assert set(launch.entries[index].asked) == {
-            a.score_id for a in requests.evaluation_requests(one)
-        }
-        assert launches.frozen_cell(launch, index).train_id == one.train_id
+        assert set(launch.entries[index].asked) == {a.score_id for a in asked(one)}
+    assert launches.frozen_cell(launch, 1).train_id == none.train_id
+    # What goes on with this launch would train under other rules than it was launched with.
+    with pytest.raises(ConfigError, match="this program has changed since"):
+        launches.frozen_cell(launch, 0)
 
 
 def test_a_launch_refuses_what_it_would_train_again(results: Path) -> None:
@@ -177,10 +194,10 @@ def test_it_may_be_interrupted_at_every_rename_and_goes_on(
         list(migrate.migrate(again, project_directory()))
         assert sorted(content(again / "runs")) == names
         lora = cell(again, "peft=lora")
-        assert state.is_finished(lora)
+        assert is_finished(lora)
         [first, _] = launches.latest(again, "config").entries
         assert first.train_id == lora.train_id
-        assert set(first.asked) == {one.score_id for one in requests.evaluation_requests(lora)}
+        assert set(first.asked) == {one.score_id for one in asked(lora)}
     assert ends_at > 8
 
 

@@ -3,8 +3,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
+from tunegrid.config.choices import Schedule
 from tunegrid.config.schema import TrainConfig
-from tunegrid.training.schedule import order, points, problems, steps_per_epoch, total_steps
+from tunegrid.training.schedule import (
+    order,
+    points,
+    problems,
+    rate_share,
+    steps_per_epoch,
+    total_steps,
+)
 
 
 def test_steps_follow_from_examples():
@@ -18,6 +28,35 @@ def test_points_are_spread_over_each_epoch_and_end_with_the_last_step():
     assert points(7, 10, 2) == {5, 7}
     assert points(3, 1, 4) == {1, 2, 3}
     assert points(20, 10, 0) == frozenset()
+
+
+def shares(steps: int, warmup: int, schedule: Schedule) -> list[float]:
+    return [
+        rate_share(step, steps=steps, warmup=warmup, schedule=schedule) for step in range(steps)
+    ]
+
+
+def test_the_rate_rises_from_one_steps_share():
+    assert shares(1, 1, Schedule.linear) == [1.0]
+    assert shares(6, 3, Schedule.constant_with_warmup) == pytest.approx([1 / 3, 2 / 3, 1, 1, 1, 1])
+    assert shares(6, 2, Schedule.linear) == pytest.approx([1 / 2, 1, 1, 3 / 4, 1 / 2, 1 / 4])
+    assert shares(3, 2, Schedule.constant) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("schedule", list(Schedule))
+def test_after_the_rise_the_rate_is_that_of_transformers(schedule: Schedule):
+    torch = pytest.importorskip("torch")
+    from transformers import get_scheduler
+
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    theirs = get_scheduler(schedule.value, optimizer, num_warmup_steps=4, num_training_steps=20)
+    ours = shares(20, 4, schedule)
+    for step in range(20):
+        if step >= 4:
+            assert ours[step] == pytest.approx(theirs.get_last_lr()[0])
+        optimizer.step()
+        theirs.step()
 
 
 def test_an_order_is_a_permutation_that_depends_on_seed_and_epoch():

@@ -17,6 +17,7 @@ from tunegrid.config.schema import QuantizationConfig, TrainConfig
 from tunegrid.models.bases.loading import load
 from tunegrid.training import schedule
 from tunegrid.training.report import Interrupted, TrainingReport
+from tunegrid.training.schedule import rate_share
 from tunegrid.training.train import train
 
 SETTINGS = TrainConfig(
@@ -26,6 +27,9 @@ SETTINGS = TrainConfig(
     learning_rate=0.01,
     checkpoints_per_epoch=1,
 )
+
+
+RISE = {"steps": 6, "warmup": 1, "schedule": Schedule.linear}
 
 
 class Session:
@@ -94,7 +98,9 @@ def test_the_report_adds_up(tmp_path):
     assert session.resumed == [0]
     assert [record["step"] for record in session.records] == [1, 2, 3, 4, 5, 6]
     assert session.records[2]["epoch"] == pytest.approx(1.0)
-    assert session.records[0]["learning_rate"] == 0
+    rates = [record["learning_rate"] for record in session.records]
+    assert rates == pytest.approx([0.01 * rate_share(step, **RISE) for step in range(6)])
+    assert rates[0] > 0
     assert session.records
     assert all(record["gradient_norm"] > 0 for record in session.records)
     assert sum(record["tokens"] for record in session.records) == report.tokens

@@ -42,6 +42,14 @@ _SCORE = re.compile(rf"(.+?)-[0-9a-f]{{{HASH_LENGTH}}}(?:-|$)")
 # made before it existed keep their names. Form: {"train.new_setting": neutral_value}.
 NEUTRAL: dict[str, Any] = {}
 
+TEXT_RULE = 2
+"""How a text becomes ids. 2: a control token that is spelled in data is text."""
+
+# What the code itself decides, with a number that rises when its numbers change: a cell made
+# under another rule is another cell. Warm-up 2: the learning rate rises from one step's share;
+# before it rose from 0, so that the first step trained nothing.
+RULES: Mapping[str, int] = {"text": TEXT_RULE, "warmup": 2}
+
 # Settings that change no weight: labels, facts for plans, and how often something is written.
 NO_WEIGHT = (
     "train.name",
@@ -97,7 +105,9 @@ class Cell:
         return plain
 
 
-def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str, Any]:
+def train_identity(
+    config: CellConfig, contents: Mapping[str, str], rules: Mapping[str, int] = RULES
+) -> dict[str, Any]:
     """Return all that the trained weights depend on, and nothing else, as a JSON-able dict.
 
     A cell without a method does not depend on data, training settings or seed: its base is
@@ -107,6 +117,7 @@ def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str,
         config: the resolved configuration.
         contents: for each path in the configuration, the hash of what lies there (a hub
             repository stands for itself, with its commit).
+        rules: under which it is trained; empty for a cell trained before there were any.
 
     Raises:
         ConfigError: a path without a hash, or a value without a stable form.
@@ -121,6 +132,10 @@ def train_identity(config: CellConfig, contents: Mapping[str, str]) -> dict[str,
     if config.peft.function is not None:
         identity["data"] = _data(config.data, contents)
         identity["train"] = _training(effective_training(config))
+        if rules:
+            identity["text"] = rules["text"]
+            if "warmup_share" in identity["train"] and config.train.warmup_share > 0:
+                identity["train"]["warmup"] = rules["warmup"]
         identity["seed"] = config.seed
     for dotted in NO_WEIGHT:
         _remove(identity, dotted)

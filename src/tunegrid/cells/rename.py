@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from tunegrid.cells import format_1, identity, requests
@@ -25,6 +26,9 @@ from tunegrid.store.inputs.hub_commit import cached_commit
 from tunegrid.store.run_directory import RunDirectory
 
 Commit = Callable[[str, str | None], str | None]
+
+# What was trained and answered before there were rules (`identity.RULES`) did not follow them.
+BEFORE_RULES = SimpleNamespace(prediction_id=identity.prediction_id, score_id=identity.score_id)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def planned(
     problem = _pin(config, contents, commit)
     if problem is not None:
         return problem
-    cell = identity.named(config, identity.train_identity(config, contents), project)
+    cell = identity.named(config, identity.train_identity(config, contents, rules={}), project)
     old = Cell(config, run.path.name, record["identity"], project)
     found = Renaming(run.path.name, cell.train_id, cell)
     for way in [config, *further_ways]:
@@ -153,7 +157,7 @@ def _with_names(
     asking = asked_this_way(new)
     try:
         before = requests.evaluation_requests(asked_this_way(old), format_1)
-        after = requests.evaluation_requests(asking)
+        after = requests.evaluation_requests(asking, BEFORE_RULES)
     except (TunegridError, OSError, ImportError):
         # Its items cannot be read here; what it gave is listed as left.
         return found
@@ -165,7 +169,7 @@ def _with_names(
             predictions[one.prediction_id] = other.prediction_id
         if _has(run, run_files.SCORES, one.score_id, other.score_id):
             scores[one.score_id] = other.score_id
-            bases[other.score_id] = score.base_prediction(asking, other)
+            bases[other.score_id] = score.base_prediction(asking, other, BEFORE_RULES)
     if way.eval.tasks:
         # Its samples and its results share a name.
         was = lm_eval.score_id(asked_this_way(old), old.train_id)

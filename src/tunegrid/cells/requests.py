@@ -64,8 +64,8 @@ def evaluation_requests(cell: Cell, naming: Any = identity) -> list[EvaluationRe
 
     Args:
         cell: the cell.
-        naming: has `prediction_id` and `score_id`; an earlier format's where its files are looked
-            for.
+        naming: has `prediction_id`, `score_id` and, since there is one, `TEXT_RULE`; an earlier
+            format's where its files are looked for.
 
     Raises:
         ConfigError: a protocol that a benchmark does not have.
@@ -199,6 +199,8 @@ def prediction_name(
     items = asked.benchmark.items
     decoding = config.eval.decoding
     further = batch_policy(config)
+    if hasattr(naming, "TEXT_RULE"):
+        further["text"] = naming.TEXT_RULE
     max_new_tokens = asked.max_new_tokens
     if asked.stops_when_decided and asked.protocol == GENERATION:
         further["stops_when_decided"] = asked.benchmark.decision

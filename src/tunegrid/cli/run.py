@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from tunegrid.cells import check, inference_settings, wanted
+from tunegrid.cells import check, earlier, inference_settings, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import is_finished
 from tunegrid.cli.output import update_tables
@@ -262,6 +262,9 @@ def run_one(cell: Cell) -> int:
         return EXIT_CODES[DONE]
     if lock.is_held(run.path / run_files.LOCK):
         print(f"{run.path} is being written by another process; waiting.", file=sys.stderr)
+    before = earlier.said([cell])
+    if before is not None and not run.path.exists():
+        print(before, file=sys.stderr)
     [outcome] = run_cells([cell])
     if stage in (Stage.all, Stage.train):
         update_tables(Path(cell.config.runtime.results))

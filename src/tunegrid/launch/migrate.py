@@ -94,9 +94,9 @@ def refuse_older(results: Path) -> None:
     if found:
         raise ConfigError(
             f"{results / 'runs'} holds {len(found)} runs that an earlier version named "
-            f"({found[0].name} …): they would be trained again. Give them their present names "
-            f"with `tunegrid migrate --results {results}`, which trains nothing, or choose "
-            "another runtime.results"
+            f"({found[0].name} …) and that tables and commands would not know. Give them names of "
+            f"this version with `tunegrid migrate --results {results}`, which trains nothing, or "
+            "choose another runtime.results"
         )
     if mark.parent.is_dir():
         _mark(results)

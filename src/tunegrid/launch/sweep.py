@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunegrid.cells import state, wanted
+from tunegrid.cells import earlier, state, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.config.choices import Retry, Stage
 from tunegrid.config.errors import ConfigError, StoreError, all_problems
@@ -147,6 +147,9 @@ def run(
         run_frozen: a launcher of ours; None runs the cells on this machine.
         on_end: called whenever cells have ended on this machine.
     """
+    before = earlier.said([one.cell for one in parts.waiting if not one.cell.directory.exists()])
+    if before is not None:
+        say(before)
     indices = list(range(len(parts.waiting)))
     if run_frozen is not None:
         outcomes = list(run_frozen(record, indices))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 
+from tunegrid.config.choices import Schedule
 from tunegrid.config.ranges import range_problems
 from tunegrid.config.schema import TrainConfig
 
@@ -26,8 +27,34 @@ def total_steps(examples: int, settings: TrainConfig) -> int:
 
 
 def warmup_steps(steps: int, settings: TrainConfig) -> int:
-    """Return the steps over which the learning rate rises from 0."""
+    """Return the steps over which the learning rate rises."""
     return math.ceil(steps * settings.warmup_share)
+
+
+def rate_share(step: int, *, steps: int, warmup: int, schedule: Schedule) -> float:
+    """Return the share (0 to 1) of the learning rate with which a step is made.
+
+    The rise begins with one step's share and reaches the whole rate in its last step. What
+    transformers' own schedules give, `step / warmup`, is 0 in the first step, which then trains
+    nothing: one step with a warm-up would be none. After the warm-up both are the same.
+
+    Args:
+        step: counted from 0.
+        steps: of the whole run.
+        warmup: the steps of the rise, from `warmup_steps`.
+        schedule: its form after the rise; a constant one has none.
+
+    """
+    if schedule is Schedule.constant:
+        return 1.0
+    if step < warmup:
+        return (step + 1) / warmup
+    if schedule is Schedule.constant_with_warmup:
+        return 1.0
+    gone = (step - warmup) / max(1, steps - warmup)
+    if schedule is Schedule.linear:
+        return max(0.0, 1.0 - gone)
+    return max(0.0, 0.5 * (1.0 + math.cos(math.pi * gone)))
 
 
 def points(steps: int, epoch_steps: int, per_epoch: int) -> frozenset[int]:

@@ -1,7 +1,7 @@
 """A Trainer of transformers in which one batch is the examples of one optimizer step.
 
-Owns: the forward and backward passes of a step, and what a checkpoint holds. Optimizer, schedule,
-clipping, devices, distribution and the continuation inside an epoch are the Trainer's.
+Owns: the forward and backward passes of a step, and what a checkpoint holds. Clipping, devices,
+distribution and the continuation inside an epoch are the Trainer's.
 
 A step's loss is the sum over its trained tokens divided by their number, over all micro-batches
 and processes, so that the layout changes nothing but speed.
@@ -10,6 +10,7 @@ and processes, so that the layout changes nothing but speed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import sys
@@ -21,10 +22,12 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import Trainer
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
+from tunegrid.config.choices import Schedule
 from tunegrid.config.errors import StageError
 from tunegrid.data.tokens import NOT_TRAINED, Encoded
 from tunegrid.models.compute import compute_dtype
@@ -36,6 +39,7 @@ from tunegrid.training.loss_head import TrainedHead
 from tunegrid.training.microbatches import Form, MicroBatch, lay_out
 from tunegrid.training.report import Ledger
 from tunegrid.training.sampler import StepSampler, to_device
+from tunegrid.training.schedule import rate_share
 from tunegrid.training.weights import load_trainable, save_trainable
 
 WEIGHTS = "trainable.safetensors"
@@ -275,6 +279,20 @@ class StepTrainer(Trainer):
             # What is logged as the learning rate is that of the first group.
             optimizer.param_groups.sort(key=lambda group: group["lr"] != self.args.learning_rate)
         return optimizer
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> LambdaLR:
+        """Make the schedule of `tunegrid.training.schedule.rate_share`, once."""
+        if self.lr_scheduler is None:
+            share = functools.partial(
+                rate_share,
+                steps=num_training_steps,
+                warmup=int(self.args.warmup_steps),
+                schedule=Schedule(self.args.lr_scheduler_type),
+            )
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, share)
+        return self.lr_scheduler
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write a checkpoint into `unfinished/` and publish it when it is whole."""

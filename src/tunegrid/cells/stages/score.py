@@ -194,10 +194,13 @@ def _settings(cell: Cell, asked: EvaluationRequest) -> str:
     )
 
 
-def base_prediction(cell: Cell, asked: EvaluationRequest) -> str:
-    """Return where the untuned base's answers to the same prompts would lie, under runs/."""
+def base_prediction(cell: Cell, asked: EvaluationRequest, naming: Any = identity) -> str:
+    """Return where the untuned base's answers to the same prompts would lie, under runs/.
+
+    For `naming` see `requests.evaluation_requests`.
+    """
     if cell.config.peft.function is None or not inference_settings.is_as_trained(cell.config):
         return ""
     base = identity.untuned(cell)
-    name = requests.prediction_name(cell.config, base.train_id, asked)
+    name = requests.prediction_name(cell.config, base.train_id, asked, naming)
     return f"{base.train_id}/{run_files.PREDICTIONS}/{name}.jsonl"
