@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tunegrid.data.example import Example, Exchange
 from tunegrid.data.json_records import Record
-from tunegrid.data.reading import Reading, Rejection, Texts, collected, kind
+from tunegrid.data.reading import Reading, Rejection, Texts, collected, is_blank, kind, unusable
 from tunegrid.data.tables import BadRow
 
 
@@ -46,3 +48,20 @@ def test_kinds_of_values() -> None:
     assert [kind(v) for v in (None, True, 1, 1.5, {}, [], "x")] == [
         "null", "true or false", "a number", "a number", "an object", "a list", "a text",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n", "\u200b", "\ufeff\u2060", "\u200d\ufe0f", "\u3164", "\x00"]
+)
+def test_what_nobody_can_see_is_no_answer(text: str) -> None:
+    assert is_blank(text)
+    assert unusable(Texts("ask", "", text)) == "empty output"
+    assert unusable(Texts(text, text, "answer")) == "empty instruction and input"
+    asked = Texts("ask", "", "answer", (Exchange("before", text),))
+    assert unusable(asked) == "empty output"
+
+
+def test_what_can_be_seen_is_an_answer() -> None:
+    for text in ("0", ".", "\u200b1\u200b", "👩\u200d🚀", "。"):
+        assert not is_blank(text)
+        assert unusable(Texts("ask", "", text)) is None

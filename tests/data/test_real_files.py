@@ -30,7 +30,7 @@ FILES = [
     ("cot/strategyqa_train.tsv", 2061, 0, "TSV without header; question, answer", "raw_cot"),
     ("cot/aqua_train.json", 2728, 0, "JSON array; instruction, input, output", "cot"),
     ("cot/strategyqa_train.json", 2061, 0, "JSON array; instruction, input, output", "cot"),
-    ("raw/sharegpt_zh_1k.jsonl", 1000, 2, "JSON lines; turns in conversations", "raw_sharegpt_zh"),
+    ("raw/sharegpt_zh_1k.jsonl", 1000, 6, "JSON lines; turns in conversations", "raw_sharegpt_zh"),
     ("raw/pclue.jsonl", 705, 0, "JSON lines; input, target (not read: answer_ch", "raw_pclue"),
     (
         "raw/chinese_medical_gb18030.csv",

@@ -13,10 +13,12 @@ from tunegrid.cells import check
 from tunegrid.cells.identity import Cell
 from tunegrid.cli import main
 from tunegrid.config.compose import typed
-from tunegrid.config.schema import CellConfig
+from tunegrid.config.schema import CellConfig, ModelConfig
+from tunegrid.data.tokens import encode_prompt
+from tunegrid.models.bases.loading import load_tokenizer
 from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
-from tunegrid.use.show_tokens import shown_examples
+from tunegrid.use.show_tokens import shown_examples, texts_of_tokens
 
 
 @pytest.fixture
@@ -59,3 +61,27 @@ def test_the_command_prints_where_an_example_is_from(
     assert f"{example['source']} record {example['position']}" in shown
     trained = sum(token["trained"] for token in example["tokens"])
     assert f"{len(example['tokens'])} tokens, {trained} trained" in shown
+
+
+TEXTS = (
+    "什么是人工智能合作用？请解释。",
+    "emoji 🦊🏽‍🚀 and naïve café – mixed 中文",
+    "  two  spaces\n\tand a tab",
+    "plain English, 3.14",
+    "龘 rare \u0000 and \ufffd itself",
+)
+
+
+@pytest.mark.parametrize("kind", ["llama", "bloom"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_tokens_texts_are_the_text(project: Path, kind: str, text: str) -> None:
+    base = ModelConfig(name="m", path=kind, architecture=kind)
+    tokenizer = load_tokenizer(base, project / "assets" / "miniature")
+    ids = encode_prompt(tokenizer, f"x{text}")
+    shown = texts_of_tokens(tokenizer, ids)
+    assert len(shown) == len(ids)
+    whole = "".join(shown)
+    assert whole == tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+    assert whole.endswith(f"x{text}")
+    if "\ufffd" not in text:
+        assert not any("\ufffd" in one for one in shown)

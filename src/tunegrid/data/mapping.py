@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunegrid.data.example import Exchange
-from tunegrid.data.reading import Texts, is_unicode, kind
+from tunegrid.data.reading import Texts, is_blank, is_unicode, kind
 
 USER_ROLES = ("human", "user", "prompter", "question")
 ASSISTANT_ROLES = (
@@ -183,7 +183,7 @@ def conversation(said: Sequence[tuple[str, str]]) -> Texts | str:
             return f"two turns of the {role} stand in a row"
     if not turns:
         return "no exchange of question and answer"
-    if not all(text.strip() for _, text in turns):
+    if any(is_blank(text) for _, text in turns):
         return "an empty turn"
     exchanges = [
         Exchange(question, answer)

@@ -13,34 +13,35 @@ import re
 
 from tunegrid.config.schema import PromptConfig
 from tunegrid.data.example import Example
+from tunegrid.data.rendered import Rendered, joined
 
 _FIELD = re.compile(r"\{(instruction|input)\}")
 _ANY_FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
-def render(prompt: PromptConfig, instruction: str, input: str = "") -> str:
+def render(prompt: PromptConfig, instruction: str, input: str = "") -> Rendered:
     """Return the prompt of an instruction: `with_input`, or `without_input` when input is ""."""
     template = prompt.without_input if input == "" else prompt.with_input
     return _filled(template, instruction, input)
 
 
-def render_choice(prompt: PromptConfig, question: str) -> str:
+def render_choice(prompt: PromptConfig, question: str) -> Rendered:
     """Return the prompt of an exam item; `question` holds the options too."""
     return _filled(prompt.multiple_choice, question, "")
 
 
-def answer_text(prompt: PromptConfig, output: str) -> str:
+def answer_text(prompt: PromptConfig, output: str) -> Rendered:
     """Return what follows the prompt in a training text: the separator and the output."""
-    return prompt.separator + output
+    return joined([(prompt.separator, False), (output, True)])
 
 
-def training_texts(prompt: PromptConfig, example: Example) -> tuple[str, ...]:
+def training_texts(prompt: PromptConfig, example: Example) -> tuple[Rendered, ...]:
     """Return what of an example is read and what is learned, in turn.
 
     In a conversation each question is rendered as an instruction alone would be, so that the
     prompt of a single question is a prefix of the training text here too.
     """
-    texts: list[str] = []
+    texts: list[Rendered] = []
     for exchange in example.earlier:
         texts += [render(prompt, exchange.question), answer_text(prompt, exchange.answer)]
     texts.append(render(prompt, example.instruction, example.input))
@@ -78,6 +79,10 @@ def problems(prompt: PromptConfig) -> list[str]:
     return found
 
 
-def _filled(template: str, instruction: str, input_: str) -> str:
+def _filled(template: str, instruction: str, input_: str) -> Rendered:
     values = {"instruction": instruction, "input": input_}
-    return _FIELD.sub(lambda match: values[match.group(1)], template)
+    parts, end = [], 0
+    for match in _FIELD.finditer(template):
+        parts += [(template[end : match.start()], False), (values[match[1]], True)]
+        end = match.end()
+    return joined([*parts, (template[end:], False)])

@@ -5,6 +5,7 @@ Owns: the form of a reader's result, and going through a file once. Knows nothin
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,10 @@ def collected(path: Path, rows: Iterable[Record], convert: Convert, form: str) -
     return reading
 
 
+_INVISIBLE = "\u115f\u1160\u2800\u3164\ufe0e\ufe0f\uffa0"
+"""Fillers, the empty Braille pattern and variation selectors, which Unicode counts as visible."""
+
+
 def _converted(value: Any, convert: Convert) -> Texts | Sequence[Texts] | str:
     if isinstance(value, BadRow):
         return value.problem
@@ -107,11 +112,22 @@ def unusable(texts: Texts) -> str | None:
     every = (texts.instruction, texts.input, texts.output, *(t for e in texts.earlier for t in e))
     if not all(map(is_unicode, every)):
         return "a text holds half of a surrogate pair"
-    if not texts.output.strip() or not all(answer.strip() for _, answer in texts.earlier):
+    if is_blank(texts.output) or any(is_blank(answer) for _, answer in texts.earlier):
         return "empty output"
-    if not texts.instruction.strip() and not texts.input.strip():
+    if is_blank(texts.instruction) and is_blank(texts.input):
         return "empty instruction and input"
     return None
+
+
+def is_blank(text: str) -> bool:
+    """Return whether nothing of a text can be seen: white space, zero-width and control characters.
+
+    A zero-width space alone is what web pages leave of an empty field.
+    """
+    return all(
+        one.isspace() or unicodedata.category(one) in ("Cf", "Cc") or one in _INVISIBLE
+        for one in text
+    )
 
 
 def is_unicode(text: str) -> bool:

@@ -7,7 +7,7 @@ The ids of a prompt are the same in training and in generation (`encode_prompts`
 the answer is encoded on its own and appended, so an evaluation prompt is a prefix of the training
 ids for every tokenizer. A tokenizer like Llama's puts a space in front of whatever it encodes;
 the answer is therefore encoded behind an anchor whose ids are then removed, which is how the
-answer would look inside a text.
+answer would look inside a text. Control tokens that data spells are text (`control_tokens`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunegrid.config.errors import ConfigError
+from tunegrid.data.control_tokens import ids_inside, ids_of_beginnings
 
 NOT_TRAINED = -100
 """The label of a token that is read but not trained; torch's cross entropy leaves it out."""
 
-_ANCHORS = (":", "\n", "。", "a", "0", "|")
 _BATCH = 1024
 
 
@@ -66,7 +66,15 @@ def encode_prompts(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     if not texts:
         return []
     opening, closing = _frame(tokenizer)
-    return [[*opening, *ids, *closing] for ids in _plain(tokenizer, texts)]
+    found = ids_of_beginnings(tokenizer, texts)
+    if opening and any(ids[: len(opening)] == opening for ids in found):
+        begun = tokenizer.convert_ids_to_tokens(opening)
+        raise ConfigError(
+            f"the prompt's template begins with {''.join(begun)!r}, which the tokenizer "
+            f"{tokenizer.name_or_path!r} puts in front of every text itself, so that it would "
+            "stand there twice; remove it from the template"
+        )
+    return [[*opening, *ids, *closing] for ids in found]
 
 
 def encode_prompt(tokenizer: Any, text: str) -> list[int]:
@@ -136,7 +144,7 @@ def encode_all(
         batch = texts[start : start + _BATCH]
         prompts = encode_prompts(tokenizer, [first for first, *_ in batch])
         # What follows an answer is in the middle of the text, as the answer itself is.
-        behind = iter(_encode_answers(tokenizer, [text for _, *rest in batch for text in rest]))
+        behind = iter(ids_inside(tokenizer, [text for _, *rest in batch for text in rest]))
         for offset, (prompt, (_, *rest)) in enumerate(zip(prompts, batch, strict=True)):
             parts = [prompt, *(next(behind) for _ in rest)]
             if len(prompt) >= max_length_tokens:
@@ -169,11 +177,6 @@ def _join(parts: list[list[int]], max_length_tokens: int, train_on_prompt: bool)
     return Encoded(ids[cut], labels[cut], prompt_tokens=len(parts[0]), truncated=is_cut)
 
 
-def _plain(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Return the ids of each text without any opening or closing id."""
-    return tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-
-
 def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
     """Return the ids the tokenizer puts before and after a text, without end-of-sequence after."""
     plain = tokenizer("a", add_special_tokens=False)["input_ids"]
@@ -187,29 +190,3 @@ def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
         f"({plain} inside {framed}), so the border between prompt and answer cannot be found; "
         "use a fast tokenizer"
     )
-
-
-def _encode_answers(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Return the ids of each text as they are in the middle of a text.
-
-    A byte-pair or unigram encoding whose border behind the anchor survived had no merge across
-    it, so what follows is the encoding of the text itself. Where a merge did cross the border
-    (the text begins with the anchor's own character), the next anchor is taken.
-    """
-    found: list[list[int] | None] = [[] if text == "" else None for text in texts]
-    for anchor in _ANCHORS:
-        missing = [index for index, ids in enumerate(found) if ids is None]
-        if not missing:
-            break
-        head = _plain(tokenizer, [anchor])[0]
-        behind = _plain(tokenizer, [anchor + texts[index] for index in missing])
-        for index, whole in zip(missing, behind, strict=True):
-            if whole[: len(head)] == head:
-                found[index] = whole[len(head) :]
-    for text, ids in zip(texts, found, strict=True):
-        if ids is None:
-            raise ConfigError(
-                f"the tokenizer {tokenizer.name_or_path!r} cannot encode an answer on its own "
-                f"(every one of {_ANCHORS} merges with {text[:40]!r}); use a fast tokenizer"
-            )
-    return [ids for ids in found if ids is not None]

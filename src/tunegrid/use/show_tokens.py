@@ -6,12 +6,16 @@ imports a tokenizer when tokens are asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tunegrid.cells.stages import train
 from tunegrid.config.schema import CellConfig
 from tunegrid.data import prompts
 from tunegrid.store.inputs import locate
+
+UNFINISHED = "\ufffd"
+"""What decoding puts where bytes of a character are missing."""
 
 
 def shown_examples(config: CellConfig, count: int) -> list[dict[str, Any]]:
@@ -30,12 +34,31 @@ def shown_examples(config: CellConfig, count: int) -> list[dict[str, Any]]:
             train_on_prompt=config.train.train_on_prompt,
         )
         for ids in encoded.examples:
+            texts = texts_of_tokens(tokenizer, ids.ids)
             tokens = [
-                {"id": token, "text": tokenizer.decode([token]), "trained": label != NOT_TRAINED}
-                for token, label in zip(ids.ids, ids.labels, strict=True)
+                {"id": token, "text": text, "trained": label != NOT_TRAINED}
+                for token, text, label in zip(ids.ids, texts, ids.labels, strict=True)
             ]
             shown.append({"source": example.source, "position": example.position, "tokens": tokens})
     return shown
+
+
+def texts_of_tokens(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """Return the text of each token, such that together they are the text of all.
+
+    A character that is spread over several tokens stands at the first of them; the others have "".
+    A token by itself would lose the blank in front of it, or be a part of a character.
+    """
+    found = [""] * len(ids)
+    shown, first = "", 0
+    for number in range(len(ids)):
+        text = tokenizer.decode(list(ids[: number + 1]), clean_up_tokenization_spaces=False)
+        is_last = number == len(ids) - 1
+        if not is_last and (text.endswith(UNFINISHED) or not text.startswith(shown)):
+            continue
+        found[first] = text[len(shown) :] if text.startswith(shown) else text
+        shown, first = text, number + 1
+    return found
 
 
 def print_examples(examples: list[dict[str, Any]]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from tunegrid.data import records
 from tunegrid.data.mapping import conversation
-from tunegrid.data.reading import Reading, Texts, collected, kind
+from tunegrid.data.reading import Reading, Texts, collected, is_blank, kind
 
 _EXAM = ("q_instruction", "q_context", "question", "answer", "answer_analysis")
 
@@ -51,7 +51,7 @@ def _exam_texts(value: Any) -> Texts | str:
             return f"'textbox_{name}' is {kind(value.get(f'textbox_{name}'))}, not a text"
     instruction, context, question, answer, analysis = (value[f"textbox_{name}"] for name in _EXAM)
     asked = f"{context}\n{question}" if context.strip() else question
-    return Texts(instruction, asked, analysis if analysis.strip() else answer)
+    return Texts(instruction, asked, answer if is_blank(analysis) else analysis)
 
 
 def _talk_texts(value: Any) -> Texts | str:

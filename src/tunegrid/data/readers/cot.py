@@ -20,7 +20,7 @@ from tunegrid.config.errors import DataError
 from tunegrid.data import records
 from tunegrid.data.json_records import Record
 from tunegrid.data.mapping import Fields
-from tunegrid.data.reading import Reading, Texts, collected, kind
+from tunegrid.data.reading import Reading, Texts, collected, is_blank, kind
 
 COLUMNS = ("question", "answer", "chain_of_thought")
 LONGEST_ANSWER = 40
@@ -92,6 +92,6 @@ def _texts(value: Any) -> Texts | str:
     if not isinstance(value, dict):
         return f"a row is {kind(value)}"
     question, answer, reasons = (value[name].replace("\\n", "\n") for name in COLUMNS)
-    if not answer.strip() or not reasons.strip():
+    if is_blank(answer) or is_blank(reasons):
         return "empty output"
     return Texts(question, "", f"{reasons}\nThe answer is {answer}.")

@@ -12,7 +12,7 @@ from typing import Any
 
 from tunegrid.config.errors import ConfigError
 from tunegrid.data import records
-from tunegrid.data.reading import Reading, Texts, collected, kind
+from tunegrid.data.reading import Reading, Texts, collected, is_blank, kind
 
 ANSWERS = {"human": "human_answers", "chatgpt": "chatgpt_answers"}
 
@@ -40,7 +40,7 @@ def read(path: Path, *, by: str) -> Reading:
             return f"'question' is {kind(question)}, not a text"
         if not isinstance(answers, list) or not all(isinstance(one, str) for one in answers):
             return f"'{key}' is {kind(answers)}, not a list of texts"
-        found = [Texts(question, "", one) for one in answers if one.strip()]
+        found = [Texts(question, "", one) for one in answers if not is_blank(one)]
         return found or "empty output"
 
     path = Path(path)

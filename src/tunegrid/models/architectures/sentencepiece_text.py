@@ -9,13 +9,16 @@ sentencepiece class encodes rightly, but decodes neither bytes nor leading space
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
 
 from tunegrid.config.errors import ConfigError
 
+_LIKE_CONTROL = re.compile(r"<[^<>\s]+>|\[[A-Za-z0-9_]+\]")
 PROBES = (
     "Hello, world! 1234567890",
     "  two  spaces\n\tand a tab\n\n",
@@ -31,6 +34,21 @@ class SentencePieceText(SentencePieceBackend):
     """A tokenizer whose ids are those of its sentencepiece file."""
 
     model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012 - transformers' form
+
+    written_pieces: tuple[str, ...] = ()
+    """Patterns of what `pieces_of` writes into a text; in a text itself they are no such pieces."""
+
+    @cached_property
+    def control_pieces(self) -> dict[str, int]:
+        """Control tokens of the file, by their spelling: sentencepiece finds some in any text."""
+        model, found = self.sp_model, {}
+        for number in range(model.get_piece_size()):
+            piece = model.id_to_piece(number)
+            # User-defined pieces are found in any text; those that are runs of blanks are text.
+            is_found = _LIKE_CONTROL.fullmatch(piece) and number in model.encode(piece)
+            if model.is_control(number) or is_found:
+                found[piece] = number
+        return {one: number for one, number in found.items() if not self._written.fullmatch(one)}
 
     def pieces_of(self, text: str) -> str:
         """Return the text as it is handed to sentencepiece."""
@@ -85,7 +103,31 @@ class SentencePieceText(SentencePieceBackend):
     def _plain_text(self, ids: list[int]) -> str:
         # An id above the pieces is no text: embeddings are often larger than the vocabulary.
         known = [token for token in ids if token < self.sp_model.get_piece_size()]
-        return self.text_of(self.sp_model.decode(known)) if known else ""
+        if not known:
+            return ""
+        if not self.written_pieces:
+            return self.text_of(self.sp_model.decode(known))
+        # One by one: a spelling that was cut into other pieces is text where they join again.
+        texts: list[str] = []
+        run: list[int] = []
+        for token in known:
+            piece = self.sp_model.id_to_piece(token)
+            if self._written.fullmatch(piece):
+                texts += [self._run_text(run, is_first=not texts), self.text_of(piece)]
+                run = []
+            else:
+                run.append(token)
+        return "".join([*texts, self._run_text(run, is_first=not texts)])
+
+    def _run_text(self, ids: list[int], *, is_first: bool) -> str:
+        """Return the text of ordinary pieces; only the first of a text lose the blank in front."""
+        if is_first or not ids:
+            return str(self.sp_model.decode(ids)) if ids else ""
+        return str(self.sp_model.decode([*self.sp_model.encode("a"), *ids])).removeprefix("a")
+
+    @cached_property
+    def _written(self) -> re.Pattern[str]:
+        return re.compile("|".join(self.written_pieces) or "(?!)")
 
 
 def checked(tokenizer: SentencePieceText, path: str) -> SentencePieceText:

@@ -20,6 +20,7 @@ _BLANK = re.compile(r"<\|blank_(\d+)\|>")
 class ChatGLMTokenizer(SentencePieceText):
     """The context's end, `[gMASK] <sop>`, stands behind a text; <eop> ends an answer."""
 
+    written_pieces = ("<n>", r"<\|tab\|>", r"<\|blank_\d+\|>")
     vocab_files_names = {"vocab_file": FILE}  # noqa: RUF012 - the form transformers reads
 
     def __init__(self, vocab_file: str, **kwargs: Any) -> None:
