@@ -16,6 +16,7 @@ UNSCORED_SHARE = 0.2
 ONE_ANSWER_SHARE = 0.95
 CHANGED_SHARE = 0.9
 SKIPPED_SHARE = 0.1
+DISAGREEING_SHARE = 0.02
 FEWEST_ITEMS = 10
 """Below this many items a share says nothing."""
 
@@ -68,3 +69,19 @@ def score_reasons(unparsed: int, items: int) -> list[str]:
     if items >= FEWEST_ITEMS and unparsed > UNSCORED_SHARE * items:
         return [f"{unparsed} of {items} answers could not be read"]
     return []
+
+
+def reading_reasons(readings: Sequence[Mapping[str, float]]) -> list[str]:
+    """Return what speaks against a rule: replies that it reads as another answer than they mean.
+
+    Args:
+        readings: of each item, with `rules_disagree` where the benchmark has several rules.
+    """
+    known = [one["rules_disagree"] for one in readings if "rules_disagree" in one]
+    differing = sum(known)
+    if len(known) < FEWEST_ITEMS or differing <= DISAGREEING_SHARE * len(known):
+        return []
+    return [
+        f"{differing:.0f} of {len(known)} replies mean other letters than the rule finds; "
+        "compare accuracy_meant"
+    ]

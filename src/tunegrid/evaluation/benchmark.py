@@ -42,6 +42,8 @@ class ItemScore:
     identifier: str
     value: float | None
     reason: str
+    readings: Mapping[str, float] = field(default_factory=dict)
+    """The score by each of the benchmark's other rules, by the rule's name."""
 
 
 @dataclass(frozen=True)

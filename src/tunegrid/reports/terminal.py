@@ -23,6 +23,8 @@ FILE_WIDTH = 120
 
 UNTABLED = ("unparsed", "right", "accuracy_of_subjects")
 """Left to metrics.csv, where each has a row: a table holds one unit."""
+READINGS = ("accuracy_strict", "accuracy_meant", "rules_disagree")
+"""Of other rules than the benchmark's own: their averages alone are shown."""
 
 
 def _console() -> Console:
@@ -146,7 +148,10 @@ def results_table(summary: dict[str, Any]) -> Table:
     for heading in ("value", "standard error", "items", "unscored"):
         table.add_column(heading, justify="right")
     for measurement in summary["measurements"]:
+        is_average = measurement["category"].startswith("average")
         if "/" in measurement["category"] or measurement["metric"] in UNTABLED:
+            continue
+        if measurement["metric"] in READINGS and not is_average:
             continue
         table.add_row(
             measurement["category"],
@@ -155,7 +160,7 @@ def results_table(summary: dict[str, Any]) -> Table:
             _number(measurement["standard_error"]),
             str(measurement["items"]),
             str(measurement["unscored"]),
-            style="bold" if measurement["category"].startswith("average") else None,
+            style="bold" if is_average else None,
         )
     return table
 

@@ -138,7 +138,7 @@ def write(
     run_directory.write_lines(
         f"{run_files.SCORES}/{names.score_id}.jsonl",
         [
-            asdict(score)
+            _without_empty(asdict(score))
             | {"category": item.category, "answer": text}
             | ({"repeats": rated.repeats[item.identifier]} if rated.repeats else {})
             for item, score, text in zip(benchmark.items, scores, answers, strict=True)
@@ -154,11 +154,18 @@ def write(
         "note": note,
         "incomplete": rated.is_incomplete,
         "problems": rated.problems,
-        "suspect": suspects + gates.score_reasons(unparsed, len(scores)),
+        "suspect": suspects
+        + gates.score_reasons(unparsed, len(scores))
+        + gates.reading_reasons([score.readings for score in scores]),
         "measurements": [asdict(row) for row in measurements],
     }
     run_directory.write(f"{run_files.SCORES}/{names.score_id}.json", summary)
     return summary
+
+
+def _without_empty(score: dict[str, Any]) -> dict[str, Any]:
+    """Return a score's line; most benchmarks have one rule alone."""
+    return {key: value for key, value in score.items() if key != "readings" or value}
 
 
 def _without_mean(row: Measurement) -> Measurement:

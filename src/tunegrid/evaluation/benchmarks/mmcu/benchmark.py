@@ -21,6 +21,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from tunegrid.evaluation.benchmark import (
     by_identifier,
     measurement,
 )
+from tunegrid.evaluation.benchmarks.mmcu import meaning
 from tunegrid.evaluation.benchmarks.mmcu.columns import FEWEST_OPTIONS
 from tunegrid.evaluation.benchmarks.mmcu.files import (
     DISCIPLINES,
@@ -56,6 +58,7 @@ VERSION = "1"
 DECIDES_EARLY = True
 """For plans where the files are not here: an answer ends once its letters are final."""
 METRIC = "accuracy"
+STRICT, MEANT, DISAGREE = "accuracy_strict", "accuracy_meant", "rules_disagree"
 SUBJECTS_METRIC = "accuracy_of_subjects"
 SEVERAL_SUBJECTS = ("medicine", "education")
 INTRODUCTION = "请阅读以下选择题并给出正确选项，不要解释原因。"
@@ -68,7 +71,12 @@ PUBLISHED_UNANSWERABLE = (("psychology", "ABFD"), ("psychology", "ABCF"))
 
 
 def read(
-    path: Path, *, strict: bool = False, unanswerable: Sequence[str] = (), shots: int = 0
+    path: Path,
+    *,
+    strict: bool = False,
+    unanswerable: Sequence[str] = (),
+    shots: int = 0,
+    read_behind: int | None = 200,
 ) -> Benchmark:
     """Return MMCU from its authors' folder of workbooks or from the study's JSON.
 
@@ -79,6 +87,8 @@ def read(
         unanswerable: identifiers of items that may keep an answer outside their options; no
             reply to them can be right. The two of the published set need no naming.
         shots: few-shot examples in front of each question, the first of its subject in dev/.
+        read_behind: how many characters behind its first option letter a reply is read for what it
+            means (`accuracy_meant`); None reads all of it. Answers end early behind them.
 
     Raises:
         DataError: nothing to read there, or questions without text, options or a valid answer;
@@ -91,6 +101,7 @@ def read(
     items: list[Item] = []
     problems: list[str] = []
     letters: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for question in questions:
         item = _item(question, strict, _worked(question, worked))
         problem = _problem(question, item.identifier in unanswerable)
@@ -99,6 +110,7 @@ def read(
         if problem is not None:
             problems.append(f"{question.where} ({item.identifier}): {problem}")
         letters[item.identifier] = question.letters
+        labels[item.identifier] = _strict_label(question.answer)
         items.append(item)
     if problems:
         raise DataError(all_problems("questions that cannot be scored", problems[:50]))
@@ -111,8 +123,16 @@ def read(
         raise DataError(f"{path} holds no question. {ORIGIN}")
 
     def score(item: Item, answer: str) -> ItemScore:
-        """Return 1.0 for exactly the right letters, else 0.0."""
-        return _scored(item, answer, strict, letters[item.identifier])
+        """Return 1.0 for exactly the right letters, else 0.0; by the other rules too."""
+        offered = letters[item.identifier]
+        found = _scored(item, answer, strict, offered)
+        readings = _readings(answer, offered, labels[item.identifier], read_behind)
+        return replace(found, readings=readings)
+
+    def is_final(item: Item, text: str) -> bool:
+        offered = letters[item.identifier]
+        read_by_rule = is_decided(text, offered, strict=strict) and is_decided(text, offered)
+        return read_by_rule and meaning.is_final(text, offered, read_behind)
 
     return Benchmark(
         name="mmcu",
@@ -123,18 +143,30 @@ def read(
         metric=METRIC,
         score=score,
         summarize=summarize,
-        is_decided=lambda item, text: is_decided(text, letters[item.identifier], strict=strict),
-        decision=f"{DECISION}-strict" if strict else DECISION,
+        is_decided=is_final,
+        decision=f"{DECISION}-{read_behind}" + ("-strict" if strict else ""),
         choices=lambda item: choices(letters[item.identifier]),
     )
 
 
 def problems(options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the options beyond their names."""
-    shots = options.get("shots", 0)
-    if not isinstance(shots, int) or isinstance(shots, bool) or shots < 0:
-        return [f"options.shots is {shots!r}; give a whole number of few-shot examples, 0 for none"]
-    return []
+    found = []
+    shots, behind = options.get("shots", 0), options.get("read_behind", 0)
+    if not _is_count(shots):
+        found.append(
+            f"options.shots is {shots!r}; give a whole number of few-shot examples, 0 for none"
+        )
+    if behind is not None and not _is_count(behind):
+        found.append(
+            f"options.read_behind is {behind!r}; give a whole number of characters, or null to "
+            "read all of a reply"
+        )
+    return found
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def question_text(question: str, options: str, worked: str = "") -> str:
@@ -172,7 +204,9 @@ def summarize(items: Sequence[Item], scores: Sequence[ItemScore]) -> list[Measur
     ("education/化学"), of each discipline and of `all` items; `average` is the mean of the four
     disciplines, or `average_present` when the items are of fewer. `accuracy_of_subjects` is the
     rule of MMCU's authors, as a share of 1 as they print it: the mean of a discipline's subjects.
-    `right` counts right answers, `unparsed` replies without an answer letter.
+    `right` counts right answers, `unparsed` replies without an answer letter. `accuracy_strict` and
+    `accuracy_meant` are the accuracies by the authors' extraction and by what a reply means, and
+    `rules_disagree` the share of replies whose letters by the study's rule are not those meant.
     """
     pairs = by_identifier(items, scores)
     disciplines = {
@@ -200,6 +234,27 @@ def summarize(items: Sequence[Item], scores: Sequence[ItemScore]) -> list[Measur
         *subjects,
         *unparsed,
         _unparsed("all", every),
+        *(row for name in (STRICT, MEANT, DISAGREE) for row in _by_reading(name, disciplines)),
+    ]
+
+
+def _by_reading(
+    name: str, disciplines: Mapping[str, Sequence[tuple[Item, ItemScore]]]
+) -> list[Measurement]:
+    """Return the means of another rule's scores: of each discipline, their average, of all."""
+
+    def read_so(pairs: Sequence[tuple[Item, ItemScore]]) -> list[ItemScore]:
+        scores = [score for _, score in pairs]
+        return [ItemScore(one.identifier, one.readings.get(name), "") for one in scores]
+
+    every = [pair for pairs in disciplines.values() for pair in pairs]
+    if not any(score.readings for _, score in every):
+        return []
+    parts = [measurement(of, name, read_so(pairs)) for of, pairs in disciplines.items()]
+    return [
+        *parts,
+        average(_average_name(len(parts)), name, parts),
+        measurement("all", name, read_so(every)),
     ]
 
 
@@ -253,7 +308,7 @@ def _unparsed(category: str, scores: Sequence[ItemScore]) -> Measurement:
 def _item(question: Question, strict: bool, worked: str) -> Item:
     subject = "" if question.subject is None else f"{question.subject}-"
     if strict:
-        reference = half_width(re.sub(r"[ \u3000,，]", "", question.answer))
+        reference = _strict_label(question.answer)
     else:
         reference = "".join(sorted(set(label_letters(question.answer))))
     return Item(
@@ -286,6 +341,28 @@ def _problem(question: Question, may_be_unanswerable: bool) -> str | None:
             "count every reply to it as wrong"
         )
     return None
+
+
+def _strict_label(answer: str) -> str:
+    """Return a label as the authors compare it."""
+    return half_width(re.sub(r"[ \u3000,，]", "", answer))
+
+
+def _readings(answer: str, letters: str, label: str, read_behind: int | None) -> dict[str, float]:
+    """Return the score by the authors' rule and by what the reply means, and whether they differ.
+
+    The letters of the study's rule and those that are meant are compared, not their scores: two
+    wrong letters may be different ones.
+    """
+    strict = extract(answer, letters, strict=True)
+    study = extract(answer, letters)
+    meant = meaning.meant(meaning.read_part(answer, letters, read_behind), letters)
+    expected = set(label_letters(label))
+    return {
+        STRICT: float(strict == label),
+        MEANT: float(meant is not None and set(meant) == expected),
+        DISAGREE: float(set(meant or "") != set(study or "")),
+    }
 
 
 def _scored(item: Item, answer: str, strict: bool, letters: str) -> ItemScore:

@@ -12,8 +12,9 @@ from itertools import combinations
 from tunegrid.evaluation.benchmarks.mmcu.files import half_width
 
 USUAL_LETTERS = "ABCD"
-DECISION = "letters-1"
-"""Names the rule by which an answer ends early; another rule needs another name."""
+DECISION = "letters-2"
+"""Names the rule by which an answer ends early; another rule needs another name. 2: what a reply
+means (`meaning`) is final as well."""
 _REMOVED_FROM_REPLY = str.maketrans("", "", "、.,;，")
 _REMOVED_FROM_LABEL = re.compile(r"[\s,，、;；.．]")
 
