@@ -27,6 +27,7 @@ def test_a_sound_training_has_no_reasons() -> None:
         ({"trained_tokens": 0}, "no token was trained"),
         ({"changed_share": 0.04}, "96% of the trained weights are what they were"),
         ({"skipped_steps": 3, "steps": 20}, "3 of 20 steps were skipped"),
+        ({"truncated": 6, "examples": 6}, "6 of 6 examples were cut at train.max_length_tokens"),
     ],
 )
 def test_an_unsound_training_is_said(change: dict[str, float], expected: str) -> None:
@@ -48,3 +49,23 @@ def test_few_answers_say_nothing() -> None:
 def test_unparsed_answers() -> None:
     assert gates.score_reasons(4, 20) == []
     assert gates.score_reasons(5, 20) == ["5 of 20 answers could not be read"]
+
+
+def test_answers_that_never_ended() -> None:
+    ends = ["eos", "stop", "decided", "eos", "length"] * 4
+    assert gates.cut_reasons(ends) == []
+    assert gates.cut_reasons(["length"] * 9) == []
+    [reason] = gates.cut_reasons([*ends, "context"])
+    assert reason == "5 of 21 answers were cut before the model ended them"
+
+
+def test_replies_that_mean_something_else() -> None:
+    """Five of 186 are more than 2 %, and so few that chance makes as many of 2 %."""
+
+    def readings(differing: int, items: int) -> list[dict[str, float]]:
+        return [{"rules_disagree": float(number < differing)} for number in range(items)]
+
+    assert gates.reading_reasons(readings(5, 186)) == []
+    assert gates.reading_reasons([{}] * 20) == []
+    assert "9 of 186 replies mean other letters" in gates.reading_reasons(readings(9, 186))[0]
+    assert gates.reading_reasons(readings(9, 9)) == []

@@ -40,3 +40,15 @@ def test_what_was_recognised_is_one_line_a_form() -> None:
         "read as JSON array; instruction, input, output: a, b",
         "read as TSV of CSL; prompt, text, target: csl",
     ]
+
+
+def test_examples_that_lose_their_end_are_said() -> None:
+    manifest = {
+        "collections": [],
+        "max_characters": None,
+        "train_tokens": {"truncated": 6, "examples": 1200},
+    }
+    assert lines(manifest, 512) == [
+        "cut at 512 tokens: 6 of 1,200 examples, which lose their end; a larger "
+        "train.max_length_tokens keeps it"
+    ]

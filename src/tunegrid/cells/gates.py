@@ -17,6 +17,10 @@ ONE_ANSWER_SHARE = 0.95
 CHANGED_SHARE = 0.9
 SKIPPED_SHARE = 0.1
 DISAGREEING_SHARE = 0.02
+TRUNCATED_SHARE = 0.2
+"""Of the training examples: those that lose their end do not teach a base to end."""
+CUT_SHARE = 0.2
+"""Of a tuned cell's answers: they were cut at their longest, before the model ended them."""
 FEWEST_ITEMS = 10
 """Below this many items a share says nothing."""
 
@@ -26,8 +30,8 @@ def training_reasons(report: Mapping[str, Any]) -> list[str]:
 
     Args:
         report: with `trained_tokens` and the mean losses of the first and the last tenth of the
-            steps, `first_tenth_loss` and `last_tenth_loss`; `changed_share`, `skipped_steps` and
-            `steps` where it has them.
+            steps, `first_tenth_loss` and `last_tenth_loss`; `changed_share`, `skipped_steps`,
+            `steps`, `truncated` and `examples` where it has them.
     """
     reasons = []
     first, last = report["first_tenth_loss"], report["last_tenth_loss"]
@@ -43,7 +47,33 @@ def training_reasons(report: Mapping[str, Any]) -> list[str]:
     skipped, steps = report.get("skipped_steps", 0), report.get("steps", 0)
     if skipped > SKIPPED_SHARE * steps:
         reasons.append(f"{skipped} of {steps} steps were skipped: their gradients overflowed")
+    truncated, examples = report.get("truncated", 0), report.get("examples", 0)
+    if truncated > TRUNCATED_SHARE * examples:
+        reasons.append(
+            f"{truncated} of {examples} examples were cut at train.max_length_tokens and lost "
+            "their end, so that the base learned from few how to end an answer"
+        )
     return reasons
+
+
+def cut_reasons(finished: Sequence[str]) -> list[str]:
+    """Return what speaks against a tuned cell's answers: most of them never ended.
+
+    Args:
+        finished: how each answer ended, as predictions say it: `eos`, `stop`, `decided`, or
+            `length` and `context` where it was cut.
+    """
+    cut = sum(how in ("length", "context") for how in finished)
+    if len(finished) < FEWEST_ITEMS or cut <= CUT_SHARE * len(finished):
+        return []
+    return [f"{cut} of {len(finished)} answers were cut before the model ended them"]
+
+
+def _exceeds(count: float, items: int, limit: float) -> bool:
+    """Return whether a share is above a limit by more than chance: exact, one-sided, at 5 %."""
+    from scipy.stats import binomtest
+
+    return bool(binomtest(int(count), items, limit, alternative="greater").pvalue < 0.05)
 
 
 def answer_reasons(answers: Sequence[str]) -> list[str]:
@@ -79,7 +109,7 @@ def reading_reasons(readings: Sequence[Mapping[str, float]]) -> list[str]:
     """
     known = [one["rules_disagree"] for one in readings if "rules_disagree" in one]
     differing = sum(known)
-    if len(known) < FEWEST_ITEMS or differing <= DISAGREEING_SHARE * len(known):
+    if len(known) < FEWEST_ITEMS or not _exceeds(differing, len(known), DISAGREEING_SHARE):
         return []
     return [
         f"{differing:.0f} of {len(known)} replies mean other letters than the rule finds; "

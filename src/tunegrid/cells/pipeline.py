@@ -14,7 +14,7 @@ from tunegrid.cells.identity import Cell
 from tunegrid.cells.libraries import prepare_process
 from tunegrid.cells.loaded_models import Models
 from tunegrid.cells.requests import requests_of
-from tunegrid.cells.stages.train import train_cell
+from tunegrid.cells.stages.train import tokenized, train_cell
 from tunegrid.config.choices import Stage
 from tunegrid.config.errors import (
     ConfigError,
@@ -58,6 +58,9 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     prepare(config)
     asked = requests_of(cell)
     if config.stage is Stage.check:
+        if config.peft.function is not None:
+            # What the run would find in its data, prompts that are too long among it.
+            tokenized(config, Models(cell, RunDirectory(cell.directory)))
         return
     run_directory = RunDirectory(cell.directory)
     if should_stop():

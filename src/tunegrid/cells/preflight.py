@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tunegrid.cells import inference_settings
 from tunegrid.config.choices import Device
@@ -30,6 +31,8 @@ from tunegrid.store.inputs.locate import CURRENT, FETCH, is_repository_id
 from tunegrid.training import sharding
 
 WEIGHTS = ("*.safetensors", "*.bin")
+READ_WHOLE_BYTES = 64 * 2**20
+"""Data up to this size are read before a sweep begins, so that cells are not refused one by one."""
 WANDB_MODES = ("online", "offline", "disabled")
 
 
@@ -281,7 +284,8 @@ def architecture_problems(config: CellConfig, *, elsewhere: bool = False) -> lis
         if not elsewhere:
             kind = torch_device(config.runtime.device).type
         problems = quantization_problems(config.quantization, kind)
-        base = skeleton(config.model, CURRENT, load_tokenizer(config.model, CURRENT))
+        tokenizer = load_tokenizer(config.model, CURRENT)
+        base = skeleton(config.model, CURRENT, tokenizer)
     except TunegridError as error:
         return [f"model: {error}"]
     if not elsewhere:
@@ -289,6 +293,7 @@ def architecture_problems(config: CellConfig, *, elsewhere: bool = False) -> lis
         problems += gpu_checks.problems(config.runtime.device, base.counts().total, held)
     if config.peft.function is None:
         return problems
+    problems += _text_problems(config, tokenizer)
     problems += optimizer_problems(config.train.optimizer)
     # Tokens that a method puts in front take room in the context, too.
     in_front = int(config.peft.options.get("num_virtual_tokens") or 0)
@@ -308,6 +313,56 @@ def architecture_problems(config: CellConfig, *, elsewhere: bool = False) -> lis
     except TunegridError as error:
         problems.append(f"peft: {error}")
     return problems
+
+
+def _text_problems(config: CellConfig, tokenizer: Any) -> list[str]:
+    """Return what keeps every example from being encoded, whatever it says."""
+    from tunegrid.data.tokens import encode_prompt, require_end
+
+    found = []
+    try:
+        require_end(tokenizer)
+    except TunegridError as error:
+        found.append(f"model: {error}")
+    try:
+        encode_prompt(tokenizer, prompts.render(config.prompt, "a", "b"))
+        encode_prompt(tokenizer, prompts.render(config.prompt, "a"))
+    except TunegridError as error:
+        found.append(f"prompt: {error}")
+    return found
+
+
+def data_problems(config: CellConfig) -> list[str]:
+    """Return what the files of a mixture have against being read, before anything is launched.
+
+    Small files are read whole, as the cell will read them. Of large ones only the beginning is
+    looked at: what they are by their bytes.
+    """
+    from tunegrid.cells.stages.train import mixture_of
+    from tunegrid.data import content, mixture
+
+    if config.peft.function is None:
+        return []
+    try:
+        files = [
+            Path(file)
+            for collection in mixture.effective_collections(config.data)
+            for file in collection.files
+        ]
+        there = [file for file in files if file.is_file()]
+        if sum(file.stat().st_size for file in there) <= READ_WHOLE_BYTES:
+            mixture_of(config)
+            return []
+        for file in there:
+            content.opened(file).stream.close()
+    except TunegridError as error:
+        return [f"data: {error}"]
+    return []
+
+
+def data_key(config: CellConfig) -> str:
+    """Return what `data_problems` depends on."""
+    return canonical_json([asdict(config.data), config.seed, config.peft.function is None])
 
 
 def optimizer_problems(name: str) -> list[str]:
@@ -331,5 +386,6 @@ def architecture_key(config: CellConfig) -> str:
             config.train.max_length_tokens,
             config.train.max_steps,
             config.train.optimizer,
+            asdict(config.prompt),
         ]
     )

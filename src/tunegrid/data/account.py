@@ -16,7 +16,7 @@ _ONE_AND_MORE = {
 
 
 def lines(manifest: Mapping[str, Any], max_length_tokens: int) -> list[str]:
-    """Return one line for each form that was recognised, and one for each collection with losses.
+    """Return a line for each form that was recognised, each collection with losses, and cut ends.
 
     Args:
         manifest: as data.json has it.
@@ -30,6 +30,12 @@ def lines(manifest: Mapping[str, Any], max_length_tokens: int) -> list[str]:
     for entry in manifest["collections"]:
         line = left_out(entry, manifest["max_characters"], max_length_tokens)
         found += [] if line is None else [line]
+    cut, total = (manifest.get("train_tokens", {}).get(key, 0) for key in ("truncated", "examples"))
+    if cut:
+        found.append(
+            f"cut at {max_length_tokens:,} tokens: {cut:,} of {total:,} examples, which lose their "
+            "end; a larger train.max_length_tokens keeps it"
+        )
     return found
 
 

@@ -67,7 +67,10 @@ def encode_prompts(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
         return []
     opening, closing = _frame(tokenizer)
     found = ids_of_beginnings(tokenizer, texts)
-    if opening and any(ids[: len(opening)] == opening for ids in found):
+    # Some tokenizers put a piece of a blank in front of a token that begins a text.
+    if opening and any(
+        opening in (ids[: len(opening)], ids[1 : len(opening) + 1]) for ids in found
+    ):
         begun = tokenizer.convert_ids_to_tokens(opening)
         raise ConfigError(
             f"the prompt's template begins with {''.join(begun)!r}, which the tokenizer "
@@ -133,11 +136,7 @@ def encode_all(
         ConfigError: the tokenizer has no end-of-sequence token.
 
     """
-    if tokenizer.eos_token_id is None:
-        raise ConfigError(
-            f"the tokenizer {tokenizer.name_or_path!r} has no end-of-sequence token, without which "
-            "a base never learns to end an answer; set `eos_token` in its tokenizer_config.json"
-        )
+    require_end(tokenizer)
     examples: list[Encoded] = []
     rejected: list[int] = []
     for start in range(0, len(texts), _BATCH):
@@ -160,6 +159,19 @@ def encode_all(
         trained_tokens=sum(example.trained_tokens for example in examples),
         tokens=sum(len(example.ids) for example in examples),
     )
+
+
+def require_end(tokenizer: Any) -> None:
+    """Refuse a tokenizer without an end-of-sequence token.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if tokenizer.eos_token_id is None:
+        raise ConfigError(
+            f"the tokenizer {tokenizer.name_or_path!r} has no end-of-sequence token, without which "
+            "a base never learns to end an answer; set `eos_token` in its tokenizer_config.json"
+        )
 
 
 def _join(parts: list[list[int]], max_length_tokens: int, train_on_prompt: bool) -> Encoded:

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -161,13 +162,20 @@ def check_architectures(sender: Connection, cells: list[Cell], elsewhere: bool) 
     known: dict[str, list[str]] = {}
     refused: list[tuple[str, str]] = []
     for cell in cells:
-        seen = preflight.architecture_key(cell.config)
-        if seen not in known:
-            try:
-                known[seen] = preflight.architecture_problems(cell.config, elsewhere=elsewhere)
-            except Exception as error:
-                known[seen] = [f"{type(error).__name__}: {error}"]
-        refused += [(cell.train_id, problem) for problem in known[seen]]
+        config = cell.config
+        for seen, problems in (
+            (
+                preflight.architecture_key(config),
+                partial(preflight.architecture_problems, config, elsewhere=elsewhere),
+            ),
+            (preflight.data_key(config), partial(preflight.data_problems, config)),
+        ):
+            if seen not in known:
+                try:
+                    known[seen] = problems()
+                except Exception as error:
+                    known[seen] = [f"{type(error).__name__}: {error}"]
+            refused += [(cell.train_id, problem) for problem in known[seen]]
     if refused:
         heading = "cells cannot be run; nothing was started"
         sender.send(all_problems(heading, by_problem(refused)))

@@ -81,8 +81,15 @@ def score(
     return write(
         run_directory, names, asked.benchmark, answers, rated,
         note="" if judge is None else judge.description,
-        suspects=gates.answer_reasons(answers),
+        suspects=gates.answer_reasons(answers) + _cut(cell, asked, records),
     )  # fmt: skip
+
+
+def _cut(cell: Cell, asked: EvaluationRequest, records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what speaks against answers that did not end; no base as it is was taught to."""
+    if cell.config.peft.function is None or asked.protocol != GENERATION:
+        return []
+    return gates.cut_reasons([str(record.get("finished", "")) for record in records])
 
 
 def answer_in(cell: Cell, protocol: str, record: Mapping[str, Any]) -> str:
