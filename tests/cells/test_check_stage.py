@@ -111,9 +111,3 @@ def test_a_base_without_an_end_is_refused(
         checked(made)
     untuned = replace(made, config=cell(f"model.path={base}", "peft=none").config)
     checked(untuned)
-
-
-def test_a_template_that_opens_a_text_twice_is_refused(cell: Callable[..., Cell]) -> None:
-    made = cell("prompt.without_input='<s>{instruction} ### Response:'")
-    [problem] = preflight.architecture_problems(made.config)
-    assert problem.startswith("prompt: the prompt's template begins with '<s>'")
