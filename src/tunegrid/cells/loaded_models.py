@@ -84,15 +84,30 @@ class Models:
         return self._answering
 
     def _merged(self, steps: int) -> Any:
-        """Return the base with the trained weights added to its own, in the type it computes in."""
+        """Return the base with the trained weights added to its own, in the type it computes in.
+
+        Raises:
+            StageError: it does not answer as the trained one does.
+        """
         from tunegrid.models.compute import convert
         from tunegrid.models.dtypes import torch_dtype
-        from tunegrid.models.methods.merging import merged_model
+        from tunegrid.models.memory_errors import give_back
+        from tunegrid.models.methods import agreement
+        from tunegrid.models.methods.merging import merged_model, trained_model
 
         held = inference_settings.held(self.config)
         adapter = self.run_directory.adapter
+        ids = agreement.probe_ids(self.tokenizer, self.config.prompt)
+        model = trained_model(self.config, self._base(held), adapter, steps)
+        trained = agreement.logits(model, ids)
+        del model
+        give_back()
         merged = merged_model(self.config, self._base(held), adapter, steps)
-        return convert(merged, torch_dtype(held.dtype))
+        merged = convert(merged, torch_dtype(held.dtype))
+        found = agreement.compared(trained, agreement.logits(merged, ids))
+        accepted = agreement.tolerance(held.dtype)
+        agreement.refuse_another_model(found, accepted, "the merged model (eval.merged=true)")
+        return merged
 
     def engine(self) -> Any:
         """Return vLLM with the base; the model that was trained goes before it comes."""

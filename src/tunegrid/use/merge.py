@@ -5,32 +5,24 @@ Owns: the folder it writes and the report in it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunegrid.config.choices import Dtype
 from tunegrid.config.errors import ConfigError
-from tunegrid.config.schema import CellConfig, DataConfig, PromptConfig
-from tunegrid.data import prompts
+from tunegrid.config.schema import CellConfig, DataConfig
+from tunegrid.models.methods import agreement
 from tunegrid.models.methods.compatibility import reason_not_to_merge
 from tunegrid.models.methods.merging import merged_model, trained_model
 from tunegrid.store import run_files
 from tunegrid.store.inputs import locate
 from tunegrid.store.run_directory import RunDirectory
-
-if TYPE_CHECKING:
-    import torch
-
-PROBES = (
-    "Name three animals that live in the sea.",
-    "介绍一下春节的习俗。",
-    "Which is larger, 17 or 71? Explain.",
-    "把下面的句子翻译成英文：今天天气很好。",
-)
-"""Instructions whose logits are compared; every token of their prompts counts."""
-
 
 REPORT = "merge.json"
 
@@ -52,6 +44,7 @@ def merge(
     Raises:
         ConfigError: a method that cannot be merged, a cell without an adapter, a base that has
             changed, or a directory that holds something.
+        StageError: the merged model does not answer as the trained one; nothing was written.
 
     """
     _refuse(config, run, directory)
@@ -71,66 +64,49 @@ def merge(
         )
 
     model, tokenizer = base()
-    ids = _probe_ids(tokenizer, config.prompt)
-    trained = _logits(trained_model(config, model, run.adapter, steps), ids)
+    ids = agreement.probe_ids(tokenizer, config.prompt)
+    trained = agreement.logits(trained_model(config, model, run.adapter, steps), ids)
     del model
     gc.collect()
     merged = convert(merged_model(config, base()[0], run.adapter, steps), torch_dtype(dtype))
-    written = RunDirectory(directory)
-    written.create()
     merged.config.use_cache = True
-    merged.save_pretrained(str(directory))
-    tokenizer.save_pretrained(str(directory))
     device = merged.device
-    del merged
-    gc.collect()
-    from transformers import AutoModelForCausalLM
+    accepted = agreement.tolerance(dtype, config.quantization.dtype)
+    with _whole_or_nothing(directory) as unfinished:
+        merged.save_pretrained(str(unfinished))
+        tokenizer.save_pretrained(str(unfinished))
+        del merged
+        gc.collect()
+        from transformers import AutoModelForCausalLM
 
-    again = AutoModelForCausalLM.from_pretrained(str(directory), dtype="auto").to(device)
-    report = {
-        "cell": run.path.name,
-        "directory": str(directory),
-        "method": config.peft.name,
-        "quantization": config.quantization.name,
-        "dtype": dtype.value,
-        **compared(trained, _logits(again, ids)),
-    }
-    written.write(REPORT, report)
+        again = AutoModelForCausalLM.from_pretrained(str(unfinished), dtype="auto").to(device)
+        found = agreement.compared(trained, agreement.logits(again, ids))
+        agreement.refuse_another_model(found, accepted, f"the merged model of {run.path.name}")
+        report = {
+            "cell": run.path.name,
+            "directory": str(directory),
+            "method": config.peft.name,
+            "quantization": config.quantization.name,
+            "dtype": dtype.value,
+            **found,
+            "accepted_share": accepted,
+        }
+        RunDirectory(unfinished).write(REPORT, report)
     return report
 
 
-def _probe_ids(tokenizer: Any, prompt: PromptConfig) -> list[torch.Tensor]:
-    """Return the ids [1, T] of each probe's prompt."""
-    import torch
-
-    from tunegrid.data.tokens import encode_prompts
-
-    texts = [prompts.render(prompt, probe) for probe in PROBES]
-    return [torch.tensor([ids]) for ids in encode_prompts(tokenizer, texts)]
-
-
-def _logits(model: Any, ids: list[torch.Tensor]) -> list[torch.Tensor]:
-    import torch
-
-    from tunegrid.models.compute import computing
-
-    model.eval()
-    device = model.get_input_embeddings().weight.device
-    with torch.no_grad(), computing(model):
-        return [model(input_ids=one.to(device)).logits[0].float().cpu() for one in ids]
-
-
-def compared(trained: list[torch.Tensor], merged: list[torch.Tensor]) -> dict[str, Any]:
-    """Return how far two models' logits [T, V] of the same texts are apart."""
-    import torch
-
-    left, right = torch.cat(trained), torch.cat(merged)
-    return {
-        "largest_logit_difference": float((left - right).abs().max()),
-        "largest_logit": float(left.abs().max()),
-        "same_next_token": float((left.argmax(-1) == right.argmax(-1)).float().mean()),
-        "tokens": len(left),
-    }
+@contextlib.contextmanager
+def _whole_or_nothing(directory: Path) -> Iterator[Path]:
+    """Yield a directory to write into that becomes `directory` once all went well."""
+    unfinished = directory.with_name(f".{directory.name}.unfinished-{os.getpid()}")
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        if directory.exists():
+            directory.rmdir()
+        os.rename(unfinished, directory)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _refuse(config: CellConfig, run: RunDirectory, directory: Path) -> None:

@@ -12,8 +12,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from doubles import tiny_bases, tiny_methods
 from tunegrid.cells import check
 from tunegrid.cells.identity import Cell
+from tunegrid.cells.loaded_models import Models
 from tunegrid.config.choices import Device, Dtype, Precision
-from tunegrid.config.errors import ConfigError
+from tunegrid.config.errors import ConfigError, StageError
 from tunegrid.config.schema import DataConfig, EvalConfig, JudgeConfig, LoggingConfig, PromptConfig
 from tunegrid.models.bases.loading import load
 from tunegrid.models.methods.attached import export
@@ -22,11 +23,13 @@ from tunegrid.store.run_directory import RunDirectory
 from tunegrid.use.merge import REPORT, merge
 
 
-def trained(name: str, precision: Precision, root: Path, kind: str = "bloom") -> Cell:
+def trained(
+    name: str, precision: Precision, root: Path, kind: str = "bloom", **options: object
+) -> Cell:
     """A cell whose training left an adapter."""
     tiny_bases.save(kind, root)
     (root / "data.json").write_text('[{"instruction": "a", "output": "b"}]')
-    config = tiny_methods.config(name, kind, precision)
+    config = tiny_methods.config(name, kind, precision, **options)
     config.model.path = str(root / kind)
     config.runtime.results = str(root / "results")
     config.runtime.device = Device.cpu
@@ -81,6 +84,24 @@ def test_the_written_type_is_the_one_asked_for_and_its_rounding_is_reported(tmp_
     assert 1e-4 < report["largest_logit_difference"] < 1.0
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     assert model.dtype is torch.bfloat16
+
+
+def test_a_model_that_would_answer_otherwise_is_not_written(tmp_path, monkeypatch):
+    """What merging into both ends of a tied base gave: the logits of another model."""
+    ends = ["lm_head", "query_key_value"]
+    cell = trained("lora", Precision.fp32, tmp_path, target_modules=ends)
+    run = RunDirectory(cell.directory)
+    monkeypatch.setattr("tunegrid.models.methods.merging.untie", lambda model: False)
+    with pytest.raises(StageError, match="does not answer as the trained one does"):
+        merge(cell.config, run, tmp_path / "merged")
+    assert not [path for path in tmp_path.iterdir() if "merged" in path.name]
+    cell.config.eval.merged = True
+    with pytest.raises(StageError, match=r"eval\.merged=true"):
+        Models(cell, run).answering()
+    monkeypatch.undo()
+    report = merge(cell.config, run, tmp_path / "merged")
+    assert report["largest_logit_difference"] < 1e-4
+    assert Models(cell, run).answering().config.tie_word_embeddings is False
 
 
 def test_what_cannot_be_merged_is_refused_with_its_reason(tmp_path):

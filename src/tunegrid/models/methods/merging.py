@@ -7,6 +7,7 @@ Merging into packed weights would round them once more; into dequantized ones it
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,56 @@ def merged_model(config: CellConfig, base: Any, adapter: Path, steps: int) -> An
 
     config, base = _without_its_start(config, base, steps)
     model = trained_model(config, _plain(base), adapter, steps)
-    if is_peft(model):
+    if not is_peft(model):
+        return model.eval()
+    was_tied = untie(model)
+    with warnings.catch_warnings():
+        # It is decided below whether they are tied.
+        warnings.filterwarnings("ignore", "Input and output embeddings are no longer tied")
         model = model.merge_and_unload()
+    if was_tied:
+        _tie_again_where_equal(model)
     return model.eval()
+
+
+def untie(model: Any) -> bool:
+    """Give the output layer weights of its own where it shares the embeddings'; return whether.
+
+    A method on one of the two ends changes that end alone. Merged into shared weights it would
+    change both.
+
+    Args:
+        model: a base, also with adapters over its layers.
+    """
+    from torch import nn
+
+    first, last = (_innermost(end) for end in (
+        model.get_input_embeddings(), model.get_output_embeddings()
+    ))  # fmt: skip
+    if last is None or first is None or last.weight is not first.weight:
+        return False
+    last.weight = nn.Parameter(last.weight.detach().clone(), requires_grad=False)
+    return True
+
+
+def _innermost(layer: Any) -> Any:
+    """Return the base's own layer below what a method put over it."""
+    for name in ("base_layer", "original_module"):
+        while layer is not None and hasattr(layer, name):
+            layer = getattr(layer, name)
+    return layer
+
+
+def _tie_again_where_equal(model: Any) -> None:
+    """Share the two ends' weights again where they are equal, and let the config say whether."""
+    import torch
+
+    first, last = model.get_input_embeddings(), model.get_output_embeddings()
+    are_equal = torch.equal(first.weight, last.weight)
+    if are_equal:
+        last.weight = first.weight
+    for config in (model.config, model.config.get_text_config()):
+        config.tie_word_embeddings = are_equal
 
 
 def _without_its_start(config: CellConfig, base: Any, steps: int) -> tuple[CellConfig, Any]:
