@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from tunegrid.cells import check, earlier, inference_settings, wanted
+from tunegrid.cells import check, earlier, inference_settings, unnamed_base, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import is_finished
 from tunegrid.cli.output import update_tables
@@ -123,7 +123,9 @@ def _planned(composed: DictConfig, working_directory: Path, project_directory: P
     from tunegrid.cells.check import Planned
     from tunegrid.plan.planning import plan
 
-    draft = check.drafted(typed.typed(strict(composed)), project_directory, working_directory)
+    read = unnamed_base.reader((working_directory, project_directory))
+    config = typed.typed(strict(composed), read)
+    draft = check.drafted(config, project_directory, working_directory)
     one = Planned(draft.cell, missing=draft.absent, refused="; ".join(draft.refused) or None)
     print_plan(plan([one]))
     return 0
@@ -242,7 +244,8 @@ def from_composed(
     Raises:
         ConfigError: every problem that can be seen without torch, at once.
     """
-    return check.checked(typed.typed(composed), project, working_directory)
+    config = typed.typed(composed, unnamed_base.reader((working_directory, project)))
+    return check.checked(config, project, working_directory)
 
 
 def run_one(cell: Cell) -> int:

@@ -34,6 +34,8 @@ from tunegrid.config.choices import (
 )
 
 MISSING = "???"
+AUTO = "auto"
+"""For settings of `model` that are read from the base's config.json."""
 
 
 @dataclass
@@ -64,7 +66,8 @@ class ModelConfig:
     revision: str | None = None
     """Commit or tag on the hub; must be None for a directory."""
     architecture: str = MISSING
-    """The `model_type` of its config.json: checked against the file."""
+    """The `model_type` of its config.json: checked against the file. `auto` reads it there, with
+    name, modules and dtype as far as they are not given."""
     attention_modules: list[str] = field(default_factory=list)
     """Projections of the attention input that the study's LoRA sits on."""
     linear_modules: list[str] = field(default_factory=list)

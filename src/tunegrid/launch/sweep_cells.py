@@ -13,7 +13,7 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from tunegrid.cells import check, identity
+from tunegrid.cells import check, identity, unnamed_base
 from tunegrid.cells.check import Draft, Planned
 from tunegrid.cells.identity import Cell
 from tunegrid.config.choices import Stage
@@ -104,7 +104,8 @@ class Collector:
         return [(member, drafts[name]) for name, member in found.items()]
 
     def _typed(self, words: CellOverrides) -> CellConfig:
-        return typed.typed(self._composer.compose(words.fixed, words.varied))
+        read = unnamed_base.reader((self._directory, self._project))
+        return typed.typed(self._composer.compose(words.fixed, words.varied), read)
 
 
 def _add(found: dict[str, Member], words: CellOverrides, cell: Cell) -> str:

@@ -6,7 +6,8 @@ mean.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tunegrid.config.errors import ConfigError, StoreError, all_problems
 from tunegrid.config.functions import option_problems, suggestion
 from tunegrid.config.names import name_problem
 from tunegrid.config.project import project_directory
-from tunegrid.config.schema import CellConfig, JudgeConfig
+from tunegrid.config.schema import AUTO, CellConfig, JudgeConfig
 from tunegrid.config.stored import present_form
 
 NO_SCHEMA = "the configuration has no schema; start its defaults list with `schema`"
@@ -31,12 +32,22 @@ HOW_TO_GIVE = {
 }
 
 
-def typed(composed: DictConfig | ListConfig) -> CellConfig:
+def typed(
+    composed: DictConfig | ListConfig,
+    read_base: Callable[[str, str | None], Mapping[str, Any]] | None = None,
+) -> CellConfig:
     """Return a composed configuration as dataclasses.
+
+    Args:
+        composed: with the schema.
+        read_base: returns settings of `model` for a path and revision, where
+            `model.architecture` is `auto`.
 
     Raises:
         ConfigError: it is incomplete or cannot be resolved.
     """
+    if read_base is not None:
+        composed = _with_base(composed, read_base)
     try:
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
@@ -49,6 +60,20 @@ def typed(composed: DictConfig | ListConfig) -> CellConfig:
     if not isinstance(config, CellConfig):
         raise ConfigError(NO_SCHEMA)
     return config
+
+
+def _with_base(
+    composed: DictConfig | ListConfig, read: Callable[[str, str | None], Mapping[str, Any]]
+) -> DictConfig | ListConfig:
+    """Return a configuration whose base is known: other settings refer to its modules."""
+    model = OmegaConf.select(composed, "model")
+    if model is None or OmegaConf.is_missing(model, "path") or model.get("architecture") != AUTO:
+        return composed
+    whole = copy.deepcopy(composed)
+    for name, value in read(str(model.path), model.revision).items():
+        if OmegaConf.is_missing(model, name) or model.get(name) in (AUTO, [], None):
+            OmegaConf.update(whole, f"model.{name}", value)
+    return whole
 
 
 def _missing(composed: DictConfig | ListConfig) -> set[str]:
