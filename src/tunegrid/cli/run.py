@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from tunegrid.cells import check, earlier, inference_settings, unnamed_base, wanted
+from tunegrid.cells import check, earlier, inference_settings, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import is_finished
 from tunegrid.cli.output import update_tables
@@ -37,6 +37,7 @@ from tunegrid.launch.outcomes import DONE, EXIT_CODES, FAILED, INTERRUPTED, NOT_
 from tunegrid.launch.runner import follow, run_cells
 from tunegrid.launch.sweep import asked_scores, say
 from tunegrid.launch.sweep_cells import Member
+from tunegrid.models.bases import unnamed
 from tunegrid.plan.rows import Plan
 from tunegrid.reports.terminal import print_cell
 from tunegrid.store import lock, run_files
@@ -123,7 +124,7 @@ def _planned(composed: DictConfig, working_directory: Path, project_directory: P
     from tunegrid.cells.check import Planned
     from tunegrid.plan.planning import plan
 
-    read = unnamed_base.reader((working_directory, project_directory))
+    read = unnamed.reader((working_directory, project_directory))
     config = typed.typed(strict(composed), read)
     draft = check.drafted(config, project_directory, working_directory)
     one = Planned(draft.cell, missing=draft.absent, refused="; ".join(draft.refused) or None)
@@ -244,7 +245,7 @@ def from_composed(
     Raises:
         ConfigError: every problem that can be seen without torch, at once.
     """
-    config = typed.typed(composed, unnamed_base.reader((working_directory, project)))
+    config = typed.typed(composed, unnamed.reader((working_directory, project)))
     return check.checked(config, project, working_directory)
 
 

@@ -65,6 +65,10 @@ class ModelConfig:
     """A directory, or a repository id of the model hub."""
     revision: str | None = None
     """Commit or tag on the hub; must be None for a directory."""
+    licence: str | None = None
+    """As its authors name it, for reports; None where it is not known."""
+    gated: bool = False
+    """Whether the hub gives it only to accounts that accepted its licence; for messages."""
     architecture: str = MISSING
     """The `model_type` of its config.json: checked against the file. `auto` reads it there, with
     name, modules and dtype as far as they are not given."""

@@ -13,7 +13,7 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from tunegrid.cells import check, identity, unnamed_base
+from tunegrid.cells import check, identity
 from tunegrid.cells.check import Draft, Planned
 from tunegrid.cells.identity import Cell
 from tunegrid.config.choices import Stage
@@ -23,6 +23,7 @@ from tunegrid.config.compose.messages import explained
 from tunegrid.config.compose.sweep_file import CellOverrides, Sweep, expanded
 from tunegrid.config.errors import ConfigError, all_problems, by_problem
 from tunegrid.config.schema import CellConfig
+from tunegrid.models.bases import unnamed
 
 PLAN_OF_ALL = "stage=plan holds for a whole sweep; give all its cells the same stage"
 
@@ -104,7 +105,7 @@ class Collector:
         return [(member, drafts[name]) for name, member in found.items()]
 
     def _typed(self, words: CellOverrides) -> CellConfig:
-        read = unnamed_base.reader((self._directory, self._project))
+        read = unnamed.reader((self._directory, self._project))
         return typed.typed(self._composer.compose(words.fixed, words.varied), read)
 
 

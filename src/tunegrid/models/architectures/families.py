@@ -46,6 +46,7 @@ KNOWN: Mapping[str, Modules] = {
     "olmo2": _LLAMA,
     "smollm3": _LLAMA,
     "internlm": _LLAMA,
+    "internlm3": _LLAMA,
     "mixtral": _MIXTURE,
     "qwen3_moe": _MIXTURE,
     "glm": _FUSED_MLP,

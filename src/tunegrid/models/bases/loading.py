@@ -9,6 +9,7 @@ torch with `weights_only`, which accepts tensors and nothing that could run.
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,12 @@ def load_weights(
             ignore_mismatched_sizes=True,
             **options,
         )
+    except pickle.UnpicklingError as error:
+        raise ConfigError(
+            f"model.path {model.path!r}: a pickled weight file in {path!r} holds more than "
+            "tensors, and reading it would run what it holds; it is not read. Get the "
+            "base's safetensors, or convert the file where you trust it"
+        ) from error
     except OSError as error:
         raise ConfigError(
             f"model.path {model.path!r}: no weights can be read from {path!r} ({error}); "
