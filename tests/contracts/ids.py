@@ -19,6 +19,7 @@ from tunegrid.config.compose import typed
 from tunegrid.config.project import project_directory
 from tunegrid.config.schema import CellConfig
 from tunegrid.launch.sweep_cells import planned_cells
+from tunegrid.models.bases import unnamed
 
 # What a machine happens to have in its cache may not decide.
 constants.HF_HUB_CACHE = "/none"
@@ -33,6 +34,8 @@ BOTH = [BELLE, MMCU]
 WITHOUT_BENCHMARKS = ("learning_rates", "mini_learning_rates")
 FURTHER = {
     "data=files": ["data.files=[x.json]"],
+    "data=raw_text": ["data.collections.text.files=[x.txt]"],
+    "model=path": ["model.path=assets/miniature/llama"],
     "eval=belle": [BELLE],
     "eval=mmcu": [MMCU],
     "eval=mmcu_likelihood": [MMCU],
@@ -66,7 +69,7 @@ def of_group_files() -> dict[str, Names]:
         for file in sorted((PROJECT / "conf").glob("*/*.yaml")):
             word = f"{file.parent.name}={file.stem}"
             words = [word, *FURTHER.get(word, [])]
-            config = typed.typed(compose("config", overrides=words))
+            config = typed.typed(compose("config", overrides=words), unnamed.reader([PROJECT]))
             cell = check.drafted(config, PROJECT, PROJECT).cell
             found[" ".join(words)] = {cell.train_id: sorted(_asked(cell))}
     return found

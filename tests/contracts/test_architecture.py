@@ -228,6 +228,31 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
         "tests/models/architectures/test_registration.py",
         "all configs are told apart there",
     ),
+    "tunegrid/cli/commands/expand.py": (
+        "tests/use/test_expand_vocabulary.py",
+        "the command is run there",
+        "expand-vocab",
+    ),
+    "tunegrid/data/readers/raw_text.py": ("tests/data/test_encoding.py", "documents are read"),
+    "tunegrid/models/architectures/families.py": (
+        "tests/models/bases/test_projections.py",
+        "every name is held to its architecture",
+    ),
+    "tunegrid/models/bases/__init__.py": (
+        "tests/models/bases/test_standalone.py",
+        "load_model is called there",
+        "load_model",
+    ),
+    "tunegrid/models/bases/unnamed.py": (
+        "tests/whole/test_any_base.py",
+        "folders of every family",
+        "model=path",
+    ),
+    "tunegrid/models/methods/agreement.py": (
+        "tests/models/methods/test_merging.py",
+        "merged models are compared",
+        "does not answer as the trained one does",
+    ),
     "tunegrid/models/methods/attach.py": (
         "tests/models/methods/test_matrix.py",
         "every method is attached",

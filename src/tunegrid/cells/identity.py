@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunegrid.config.choices import Precision, Schedule
+from tunegrid.config.choices import Objective, Precision, Schedule
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.fingerprint import canonical_json, text_sha256
 from tunegrid.config.functions import hashed_name, without_defaults
@@ -40,7 +40,7 @@ _SCORE = re.compile(rf"(.+?)-[0-9a-f]{{{HASH_LENGTH}}}(?:-|$)")
 
 # A setting added to the schema later is named here with the value that means "as before": cells
 # made before it existed keep their names. Form: {"train.new_setting": neutral_value}.
-NEUTRAL: dict[str, Any] = {}
+NEUTRAL: dict[str, Any] = {"train.objective": Objective.instruction}
 
 TEXT_RULE = 2
 """How a text becomes ids. 2: a control token that is spelled in data is text."""

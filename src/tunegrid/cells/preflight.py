@@ -50,7 +50,6 @@ def settings_problems(config: CellConfig, planning: bool = False) -> list[str]:
         if config.peft.function is not None or not problem.startswith(("train.", "data."))
     ]
     checks: list[Callable[[CellConfig], Iterator[str]]] = [
-        _launchable,
         _names,
         _base if not planning else _base_directory,
         _method,
@@ -76,15 +75,6 @@ def _names(config: CellConfig) -> Iterator[str]:
         problem = reads_as_missing("a name in eval.benchmarks", name)
         if problem is not None:
             yield problem
-
-
-def _launchable(config: CellConfig) -> Iterator[str]:
-    if config.model.planned is not None:
-        yield (
-            f"model={config.model.name} can be planned but not launched yet: "
-            f"{config.model.planned}. Choose another base, or leave these cells out of a sweep "
-            f"with hydra.sweeper.exclude=[{{model: {config.model.name}}}]"
-        )
 
 
 def absent_base(config: CellConfig) -> list[str]:

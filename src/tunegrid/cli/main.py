@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid import __version__
-from tunegrid.cli.commands import collect, data, evaluation, methods, migrate, sweeps
+from tunegrid.cli.commands import collect, data, evaluation, expand, methods, migrate, sweeps
 from tunegrid.cli.commands.diff import diff
 from tunegrid.cli.commands.show import show
 from tunegrid.cli.commands.tables import tables
@@ -65,5 +65,6 @@ def parser() -> argparse.ArgumentParser:
     exact.add_argument("--examples", type=int, default=2, help="how many examples")
     evaluation.add(command)
     methods.add(command)
+    expand.add(command)
     data.add(command)
     return top

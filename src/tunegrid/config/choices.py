@@ -68,6 +68,13 @@ class Schedule(Enum):
     constant_with_warmup = "constant_with_warmup"
 
 
+class Objective(Enum):
+    """What is trained: answers to instructions, or every token of raw text."""
+
+    instruction = "instruction"
+    language_modeling = "language_modeling"
+
+
 class Protocol(Enum):
     """How a benchmark is answered: in words, or by the likelihoods of its possible answers."""
 

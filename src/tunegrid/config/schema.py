@@ -24,6 +24,7 @@ from tunegrid.config.choices import (
     Generation,
     Language,
     Layout,
+    Objective,
     Precision,
     Protocol,
     Retry,
@@ -85,8 +86,8 @@ class ModelConfig:
     """Stated mean by language (`en`, `zh`), for plans where the tokenizer is not at hand."""
     download_bytes: int | None = None
     """Stated size of its files on the hub."""
-    planned: str | None = None
-    """Why the base can be planned but not launched yet; None when it can."""
+    where_from: str | None = None
+    """How to come by a base that no hub has, for whoever has no copy."""
 
 
 @dataclass
@@ -214,6 +215,9 @@ class TrainConfig:
     max_length_tokens: Annotated[int, Ge(1)] = 512
     """Longer examples are cut at the end; one whose prompt alone is longer is rejected."""
     train_on_prompt: bool = False
+    objective: Objective = Objective.instruction
+    """`language_modeling` trains every token of raw text (data=raw_text), in blocks of
+    `max_length_tokens`."""
     log_every_steps: Annotated[int, Ge(1)] = 1
     checkpoints_per_epoch: Annotated[int, Ge(0)] = 4
     """How often training can be continued from."""

@@ -20,6 +20,9 @@ def present_form(stored: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = copy.deepcopy(dict(stored))
     _rename_functions(found)
     _gather_benchmarks(found.get("eval"))
+    if isinstance(found.get("model"), dict):
+        # Why a base could not be launched then.
+        found["model"].pop("planned", None)
     return found
 
 

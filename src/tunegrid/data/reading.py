@@ -56,6 +56,8 @@ class Texts:
     input: str
     output: str
     earlier: tuple[Exchange, ...] = ()
+    is_document: bool = False
+    """Whether it is raw text, which has no instruction."""
 
 
 Convert = Callable[[Any], Texts | Sequence[Texts] | str]
@@ -113,8 +115,8 @@ def unusable(texts: Texts) -> str | None:
     if not all(map(is_unicode, every)):
         return "a text holds half of a surrogate pair"
     if is_blank(texts.output) or any(is_blank(answer) for _, answer in texts.earlier):
-        return "empty output"
-    if is_blank(texts.instruction) and is_blank(texts.input):
+        return "empty text" if texts.is_document else "empty output"
+    if not texts.is_document and is_blank(texts.instruction) and is_blank(texts.input):
         return "empty instruction and input"
     return None
 

@@ -161,6 +161,43 @@ def encode_all(
     )
 
 
+def encode_documents(
+    tokenizer: Any, texts: Sequence[str], *, max_length_tokens: int
+) -> TokenizedSet:
+    """Return raw texts as ids, all of which are trained, each with an end-of-sequence id behind it.
+
+    A longer text is not cut off but goes on in the next block, which begins in the middle of it.
+
+    Args:
+        tokenizer: as for `encode`.
+        texts: one a document.
+        max_length_tokens: the longest block.
+
+    Raises:
+        ConfigError: the tokenizer has no end-of-sequence token.
+    """
+    require_end(tokenizer)
+    opening, closing = _frame(tokenizer)
+    blocks: list[Encoded] = []
+    for start in range(0, len(texts), _BATCH):
+        for ids in ids_of_beginnings(tokenizer, texts[start : start + _BATCH]):
+            # What a tokenizer puts behind a prompt is where the answer begins: here, the text.
+            whole = [*opening, *closing, *ids, tokenizer.eos_token_id]
+            for first in range(0, len(whole), max_length_tokens):
+                block = whole[first : first + max_length_tokens]
+                # A block of one token predicts nothing.
+                if len(block) > 1:
+                    labels = [NOT_TRAINED, *block[1:]]
+                    blocks.append(Encoded(block, labels, prompt_tokens=1, truncated=False))
+    return TokenizedSet(
+        examples=blocks,
+        rejected_indices=[],
+        truncated_count=0,
+        trained_tokens=sum(block.trained_tokens for block in blocks),
+        tokens=sum(len(block.ids) for block in blocks),
+    )
+
+
 def require_end(tokenizer: Any) -> None:
     """Refuse a tokenizer without an end-of-sequence token.
 

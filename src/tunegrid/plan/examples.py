@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid.cells.identity import Cell
+from tunegrid.config.choices import Objective
 from tunegrid.config.errors import ConfigError, StoreError
 from tunegrid.config.schema import CellConfig, CollectionConfig
 from tunegrid.data import mixture
@@ -79,6 +80,7 @@ def job(cell: Cell) -> Job | None:
         "is_here": Path(config.model.path).is_dir(),
         "max_length_tokens": config.train.max_length_tokens,
         "train_on_prompt": config.train.train_on_prompt,
+        "objective": config.train.objective.value,
     }
     return Job("data", depends_on, composed, (config,))
 
@@ -91,8 +93,7 @@ def composed(config: CellConfig) -> dict[str, Any]:
         DataError: a file that cannot be read, or with too many unusable records.
     """
     from tunegrid.cells.stages.train import mixture_of
-    from tunegrid.data.prompts import training_texts
-    from tunegrid.data.tokens import encode_all
+    from tunegrid.data import encoding
     from tunegrid.models.bases.loading import load_tokenizer
     from tunegrid.store.inputs.locate import CURRENT
 
@@ -107,15 +108,13 @@ def composed(config: CellConfig) -> dict[str, Any]:
     except ConfigError:
         return fact
     every = max(1, math.ceil(len(train) / TOKENIZED_EXAMPLES))
-    encoded = encode_all(
-        tokenizer,
-        [training_texts(config.prompt, one) for one in train[::every]],
-        max_length_tokens=config.train.max_length_tokens,
-        train_on_prompt=config.train.train_on_prompt,
-    )
+    encoded = encoding.encoded(tokenizer, config.prompt, config.train, train[::every])
     scale = len(train) / len(train[::every])
+    is_raw = config.train.objective is Objective.language_modeling
+    lost = round(scale * len(encoded.rejected_indices))
     return fact | {
-        "examples": len(train) - round(scale * len(encoded.rejected_indices)),
+        # A document may be several blocks.
+        "examples": round(scale * len(encoded.examples)) if is_raw else len(train) - lost,
         "tokens": round(scale * encoded.tokens),
         "trained_tokens": round(scale * encoded.trained_tokens),
         "is_sample": every > 1,

@@ -17,10 +17,10 @@ from tunegrid.cells import checkpointing, identity
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import ConfigError, StageError, Stopped
 from tunegrid.config.schema import CellConfig, TrainConfig
-from tunegrid.data import prompts
+from tunegrid.data import encoding
 from tunegrid.data.example import Example
 from tunegrid.data.mixture import Mixture
-from tunegrid.data.tokens import TokenizedSet, encode_all
+from tunegrid.data.tokens import TokenizedSet
 from tunegrid.plan.calibration import DIRECTORY
 from tunegrid.store import json_files, provenance
 
@@ -139,12 +139,7 @@ def _encoded(
     """Return as many examples as the steps take, evenly spaced over the mixture."""
     every = max(1, len(mixed) // (STEPS * settings.examples_per_step))
     prompt = cell.config.prompt
-    found = encode_all(
-        models.tokenizer,
-        [prompts.training_texts(prompt, one) for one in mixed[::every]],
-        max_length_tokens=settings.max_length_tokens,
-        train_on_prompt=settings.train_on_prompt,
-    )
+    found = encoding.encoded(models.tokenizer, prompt, settings, mixed[::every])
     if not found.examples:
         raise StageError(
             "the prompts of all examples that the probe took are longer than "

@@ -291,7 +291,7 @@ class StepTrainer(Trainer):
                 warmup=int(self.args.warmup_steps),
                 schedule=Schedule(self.args.lr_scheduler_type),
             )
-            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, share)
+            self.lr_scheduler = LambdaLR(optimizer or self.create_optimizer(), share)
         return self.lr_scheduler
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:

@@ -5,12 +5,8 @@ Owns: the folder it writes and the report in it.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import gc
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +19,7 @@ from tunegrid.models.methods.merging import merged_model, trained_model
 from tunegrid.store import run_files
 from tunegrid.store.inputs import locate
 from tunegrid.store.run_directory import RunDirectory
+from tunegrid.use.whole_folder import refuse_content, whole_or_nothing
 
 REPORT = "merge.json"
 
@@ -72,7 +69,7 @@ def merge(
     merged.config.use_cache = True
     device = merged.device
     accepted = agreement.tolerance(dtype, config.quantization.dtype)
-    with _whole_or_nothing(directory) as unfinished:
+    with whole_or_nothing(directory) as unfinished:
         merged.save_pretrained(str(unfinished))
         tokenizer.save_pretrained(str(unfinished))
         del merged
@@ -95,28 +92,13 @@ def merge(
     return report
 
 
-@contextlib.contextmanager
-def _whole_or_nothing(directory: Path) -> Iterator[Path]:
-    """Yield a directory to write into that becomes `directory` once all went well."""
-    unfinished = directory.with_name(f".{directory.name}.unfinished-{os.getpid()}")
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        if directory.exists():
-            directory.rmdir()
-        os.rename(unfinished, directory)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
 def _refuse(config: CellConfig, run: RunDirectory, directory: Path) -> None:
     reason = reason_not_to_merge(config.peft)
     if reason is not None:
         raise ConfigError(f"{run.path.name} cannot be merged: {reason}")
     if not run.has(run_files.TRAINED) or not run.has(run_files.ADAPTER):
         raise ConfigError(f"{run.path.name} has no trained adapter; finish its training first")
-    if directory.exists() and any(directory.iterdir()):
-        raise ConfigError(f"{directory} is not empty; name a new directory")
+    refuse_content(directory)
     cache = Path(config.runtime.results) / "runs" / ".fingerprints.json"
     trained_on = run.read(run_files.CELL)["identity"]["model"]
     without_data = dataclasses.replace(config, data=DataConfig(name=config.data.name))

@@ -11,7 +11,7 @@ from typing import Any
 
 from tunegrid.cells.stages import train
 from tunegrid.config.schema import CellConfig
-from tunegrid.data import prompts
+from tunegrid.data import encoding
 from tunegrid.store.inputs import locate
 
 UNFINISHED = "\ufffd"
@@ -20,19 +20,14 @@ UNFINISHED = "\ufffd"
 
 def shown_examples(config: CellConfig, count: int) -> list[dict[str, Any]]:
     """Return the first training examples with each token's text and whether it is trained."""
-    from tunegrid.data.tokens import NOT_TRAINED, encode_all
+    from tunegrid.data.tokens import NOT_TRAINED
     from tunegrid.models.bases.loading import load_tokenizer
 
     mixed = train.mixture_of(config)
     tokenizer = load_tokenizer(config.model, locate.CURRENT)
     shown = []
     for example in mixed.train[:count]:
-        encoded = encode_all(
-            tokenizer,
-            [prompts.training_texts(config.prompt, example)],
-            max_length_tokens=config.train.max_length_tokens,
-            train_on_prompt=config.train.train_on_prompt,
-        )
+        encoded = encoding.encoded(tokenizer, config.prompt, config.train, [example])
         for ids in encoded.examples:
             texts = texts_of_tokens(tokenizer, ids.ids)
             tokens = [

@@ -17,10 +17,10 @@ from tunegrid.store.inputs import listing
 from tunegrid.store.inputs.sources import inputs_of
 
 
-def test_a_base_that_cannot_be_launched_is_left_out(reached: FakeHub, tmp_path: Path) -> None:
-    made = config(model=ModelConfig(name="tiny", path="owner/tiny", planned="no code yet"))
+def test_a_base_that_no_hub_has_says_how_to_come_by_it(reached: FakeHub, tmp_path: Path) -> None:
+    made = config(model=ModelConfig(name="tiny", path="inputs/bases/tiny", where_from="Make it."))
     (one,) = listing.listed([only(inputs_of([made], tmp_path), "base")])
-    assert (one.state, one.note) == ("left out", "not launchable yet: no code yet")
+    assert (one.state, one.note) == ("by hand", "Make it.")
     assert reached.asked == []
 
 

@@ -18,7 +18,7 @@ from tunegrid.cells.loaded_models import Models
 from tunegrid.cells.tracking import Tracker
 from tunegrid.config.errors import DataError, Stopped
 from tunegrid.config.schema import CellConfig
-from tunegrid.data import account, mixture, prompts
+from tunegrid.data import account, encoding, mixture
 from tunegrid.store import provenance, run_files
 from tunegrid.store.inputs import locate
 from tunegrid.store.json_files import Writer
@@ -157,20 +157,12 @@ def mixture_of(config: CellConfig) -> mixture.Mixture:
 
 def tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, Any]]:
     """Return training and validation examples as ids, and the manifest of both."""
-    from tunegrid.data.tokens import encode_all
-
     mixed = mixture_of(config)
     manifest: dict[str, Any] = dict(mixed.manifest)
     sets = {}
     too_long: Counter[str] = Counter()
     for name, examples in (("train", mixed.train), ("validation", mixed.validation)):
-        texts = [prompts.training_texts(config.prompt, example) for example in examples]
-        encoded = encode_all(
-            models.tokenizer,
-            texts,
-            max_length_tokens=config.train.max_length_tokens,
-            train_on_prompt=config.train.train_on_prompt,
-        )
+        encoded = encoding.encoded(models.tokenizer, config.prompt, config.train, examples)
         rejected = [
             {"source": examples[i].source, "position": examples[i].position}
             for i in encoded.rejected_indices
@@ -184,7 +176,7 @@ def tokenized(config: CellConfig, models: Models) -> tuple[Any, Any, dict[str, A
             "prompt_too_long_examples": rejected[:20],
         }
         too_long.update(examples[i].source.rpartition("/")[0] for i in encoded.rejected_indices)
-        _refuse_long_prompts(config, name, rejected, len(texts))
+        _refuse_long_prompts(config, name, rejected, len(examples))
         sets[name] = encoded
     manifest["collections"] = [
         entry | {"prompt_too_long": too_long[entry["name"]]} for entry in manifest["collections"]

@@ -20,7 +20,7 @@ from tunegrid.store.inputs import https, hub, hub_cache
 from tunegrid.store.inputs.hub_cache import Repository
 from tunegrid.store.inputs.sources import BASE, File, Input, OutOfReach
 
-HERE, MISSING, BY_HAND, LEFT_OUT, REFUSED = "here", "missing", "by hand", "left out", "refused"
+HERE, MISSING, BY_HAND, REFUSED = "here", "missing", "by hand", "refused"
 ASKED_AT_ONCE = 8
 
 
@@ -62,8 +62,6 @@ def listed(inputs: Sequence[Input], *, ask_servers: bool = True) -> list[Listed]
 
 
 def _listed(one: Input, *, ask_servers: bool) -> Listed:
-    if one.left_out is not None:
-        return Listed(one, LEFT_OUT, one.stated_bytes, 0, is_stated=True, note=one.left_out)
     if one.repository is None and one.url is None:
         return _local(one)
     try:

@@ -91,7 +91,9 @@ def resolve_paths(
         absolute(
             config.model.path,
             "model.path",
-            "Give a directory with config.json, tokenizer and safetensors, or a hub id owner/name.",
+            config.model.where_from
+            or "Give a directory with config.json, tokenizer and safetensors, or a hub id "
+            "owner/name.",
         )
     config.data.files = [
         absolute(

@@ -52,8 +52,6 @@ class Input:
     stated_bytes: int | None = None
     by_hand: str | None = None
     """What to do where there is no source."""
-    left_out: str | None = None
-    """Why it is not brought, although it could be."""
 
     @property
     def origin(self) -> str:
@@ -117,18 +115,12 @@ def _inputs(config: CellConfig, project: Path, problems: dict[str, None]) -> Ite
 def _bases(config: CellConfig) -> Iterator[Input]:
     model, directory = config.model, Path(config.model.path)
     is_here = directory.is_dir()
-    left_out = None
-    if model.planned is not None and not is_here:
-        left_out = f"not launchable yet: {model.planned}"
     if is_here or directory.is_absolute() or not locate.is_repository_id(model.path):
-        hand = "put the base's directory there, or give a hub id as model.path"
+        hand = model.where_from or "put the base's directory there, or give a hub id as model.path"
         files = (File(model.path, directory),)
-        yield Input(BASE, model.name, files=files, by_hand=hand, left_out=left_out)
+        yield Input(BASE, model.name, files=files, by_hand=hand)
     else:
-        yield Input(
-            BASE, model.name, model.path, model.revision, stated_bytes=model.download_bytes,
-            left_out=left_out,
-        )  # fmt: skip
+        yield Input(BASE, model.name, model.path, model.revision, stated_bytes=model.download_bytes)
     # A judge that is a model is loaded like a base.
     for option in locate.path_options("judge", config.judge.function, config.judge.options):
         path = config.judge.options[option]

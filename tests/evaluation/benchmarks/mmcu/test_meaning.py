@@ -8,18 +8,40 @@ from pathlib import Path
 
 import pytest
 
+from tunegrid.evaluation.benchmarks.mmcu.letters import extract
 from tunegrid.evaluation.benchmarks.mmcu.meaning import is_final, meant, read_part
 
 REPLIES = Path(__file__).with_name("replies")
-WRITTEN = [
-    json.loads(line)
-    for line in (REPLIES / "while_writing.jsonl").read_text(encoding="utf-8").splitlines()
-]
+
+
+def cases(name: str) -> list[dict[str, str | None]]:
+    lines = (REPLIES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+WRITTEN = cases("while_writing")
+MISREAD = {"以上都是", "答案为B或C", "可能是A或B", "选A还是选B？"}
+"""Of the replies that were written when the rule was finished."""
 
 
 @pytest.mark.parametrize("case", WRITTEN, ids=lambda case: case["reply"][:20])
 def test_a_reply_means_what_a_person_reads(case: dict[str, str | None]) -> None:
     assert meant(str(case["reply"]), str(case["letters"])) == case["meant"]
+
+
+def test_replies_written_when_the_rule_was_finished() -> None:
+    """What it gets wrong is named; a change of the rule shows here."""
+    held_out = cases("held_out")
+    assert len(held_out) == 82
+    assert len({case["reply"] for case in [*held_out, *WRITTEN]}) >= 150
+    wrong = {
+        case["reply"]
+        for case in held_out
+        if meant(str(case["reply"]), str(case["letters"])) != case["meant"]
+    }
+    assert wrong == MISREAD
+    # The study's rule, for comparison: the first run of capital letters.
+    assert sum(extract(str(case["reply"])) != case["meant"] for case in held_out) == 36
 
 
 def test_letters_beyond_the_options_are_words() -> None:
