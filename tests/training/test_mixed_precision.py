@@ -100,8 +100,11 @@ def on_the_miniature(kind: str, count: int = 24) -> TokenizedSet:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", tiny_bases.KINDS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    # Each method on one base in turn: all twelve take seven minutes, and agree (docs/findings.md).
+    [(method, tiny_bases.KINDS[number % 2]) for number, method in enumerate(METHODS)],
+)
 def test_16_bit_learns_as_32_bit_does(method: str, kind: str, tmp_path: Path) -> None:
     """On both miniatures; and its weights move: 96 % did not when they were held in bf16."""
     options = {

@@ -36,8 +36,8 @@ WAYS = {
     "a team of two": ["runtime.gpus_per_cell=2", "peft.options.lora_dropout=0"],
 }
 WISHES = {
-    "SIGTERM": (signal.SIGTERM, (0.5, 1.5, 3.0, 6.0)),
-    "SIGINT": (signal.SIGINT, (1.0, 2.0, 4.0, 8.0)),
+    "SIGTERM": (signal.SIGTERM, (0.5, 3.0)),
+    "SIGINT": (signal.SIGINT, (1.5, 6.0)),
 }
 ONE_STEP_MORE = 2
 """Steps that a cell may still end: the one it is at, and one that began as the wish arrived."""
