@@ -30,6 +30,7 @@ from tunegrid.config.schema import (
     PromptConfig,
     QuantizationConfig,
     TrainConfig,
+    is_api,
 )
 from tunegrid.store.run_directory import FORMAT
 from tunegrid.store.run_names import run_with_hash
@@ -129,6 +130,9 @@ def train_identity(
         "quantization": _quantization(config.quantization),
         "prompt": asdict(config.prompt),
     }
+    if is_api(config.model):
+        # Its server knows how it is held, and puts its own template around a question.
+        identity |= {"quantization": {}, "prompt": {}}
     if config.peft.imported is not None:
         # Trained elsewhere: the weights themselves say what they are.
         identity["peft"] = {**identity["peft"], "imported": config.peft.imported}
