@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid import __version__
-from tunegrid.cli.commands import collect, data, evaluation, expand, methods, migrate, sweeps
+from tunegrid.cli.commands import (
+    collect,
+    data,
+    evaluation,
+    expand,
+    import_adapter,
+    methods,
+    migrate,
+    sweeps,
+)
 from tunegrid.cli.commands.diff import diff
 from tunegrid.cli.commands.show import show
 from tunegrid.cli.commands.tables import tables
@@ -66,5 +75,6 @@ def parser() -> argparse.ArgumentParser:
     evaluation.add(command)
     methods.add(command)
     expand.add(command)
+    import_adapter.add(command)
     data.add(command)
     return top
