@@ -49,6 +49,8 @@ class GridSweeperConfig:
     """Each maps settings to values; cells that agree with all of them are left out."""
     include: list[str] = field(default_factory=list)
     """Further sweep files whose cells belong to this one, each with that file's own settings."""
+    tables: list[Any] = field(default_factory=list)
+    """What `tunegrid tables` makes of the cells; launching looks at none of it."""
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConfig)
@@ -57,7 +59,9 @@ ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweepe
 class GridSweeper(Sweeper):
     """Runs the cells of a sweep through the launcher, in the order of their bases."""
 
-    def __init__(self, grids: list[Any], exclude: list[Any], include: list[str]) -> None:
+    def __init__(
+        self, grids: list[Any], exclude: list[Any], include: list[str], tables: list[Any]
+    ) -> None:
         # What they say is read from the composed configuration, as for included sweeps.
         self.hydra_context: Any = None
         self.config: Any = None

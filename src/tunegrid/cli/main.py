@@ -62,7 +62,10 @@ def parser() -> argparse.ArgumentParser:
         return one
 
     rows = command("tables", tables, "write metrics.csv and runs.csv, and print their rows")
-    rows.add_argument("--all", action="store_true", help="print all averages, however many")
+    rows.add_argument(
+        "sweep", nargs="?", help="a file of sweeps/: its tables, beside the published numbers"
+    )
+    rows.add_argument("--all", action="store_true", help="print all rows, however many")
     sweeps.add(command)
     collect.add(command)
     migrate.add(command)

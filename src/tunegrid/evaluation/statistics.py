@@ -57,3 +57,16 @@ def paired_difference(
             differences.append(first - second)
     mean, error = mean_and_error(differences)
     return mean, error, len(differences)
+
+
+def wilson_interval(right: int, items: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share; it has a width also at 0 and at 1.
+
+    Args:
+        right: how many of them.
+        items: at least 1.
+    """
+    from scipy.stats import binomtest
+
+    found = binomtest(right, items).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunegrid.reports import rows
+from tunegrid.reports import formats, rows, study_table
 from tunegrid.reports.index import Index
+from tunegrid.store import json_files
 from tunegrid.store.run_directory import RunDirectory, finished_runs, strays
 
 METRICS, RUNS = "metrics.csv", "runs.csv"
@@ -46,3 +47,16 @@ def write(results: Path) -> Tables:
     rows.write_csv(found.metrics, rows.METRIC_COLUMNS, directory / METRICS)
     rows.write_csv(found.runs, rows.RUN_COLUMNS, directory / RUNS)
     return found
+
+
+def write_declared(table: study_table.Filled, directory: Path) -> None:
+    """Write a declared table as Markdown, LaTeX, HTML and CSV.
+
+    Raises:
+        StoreError: the disk refuses.
+    """
+    name = table.declaration.name
+    json_files.write_text(directory / f"{name}.md", formats.markdown(table))
+    json_files.write_text(directory / f"{name}.tex", formats.latex(table))
+    json_files.write_text(directory / f"{name}.html", formats.page(table))
+    rows.write_csv(study_table.csv_rows(table), study_table.CSV_COLUMNS, directory / f"{name}.csv")
