@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,18 @@ from tunegrid.cells import check
 from tunegrid.cells.identity import Cell
 from tunegrid.cli import main
 from tunegrid.config.compose import typed
+from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import CellConfig, ModelConfig
 from tunegrid.data.tokens import encode_prompt
 from tunegrid.models.bases.loading import load_tokenizer
 from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
-from tunegrid.use.show_tokens import shown_examples, texts_of_tokens
+from tunegrid.use.show_tokens import (
+    config_of_settings,
+    marked,
+    shown_examples,
+    texts_of_tokens,
+)
 
 
 @pytest.fixture
@@ -85,3 +93,53 @@ def test_the_tokens_texts_are_the_text(project: Path, kind: str, text: str) -> N
     assert whole.endswith(f"x{text}")
     if "\ufffd" not in text:
         assert not any("\ufffd" in one for one in shown)
+
+
+def test_settings_alone_show_what_their_cell_would_train_on(cell: Cell, project: Path) -> None:
+    config = config_of_settings([], project, project)
+    assert shown_examples(config, 3) == shown_examples(cell.config, 3)
+    other = config_of_settings(["data=mini_chinese", "prompt=chinese"], project, project)
+    assert "### 回答:" in texts(shown_examples(other, 1)[0], trained=False)
+
+
+def test_a_base_by_its_path_alone_shows_the_same(project: Path) -> None:
+    words = ["model=path", "model.path=assets/miniature/llama"]
+    known = config_of_settings(["model=mini_llama"], project, project)
+    unnamed = config_of_settings(words, project, project)
+    assert shown_examples(unnamed, 2) == shown_examples(known, 2)
+
+
+def test_what_is_not_there_is_refused_by_its_setting(project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.files: nothing lies at 'nothing\.json'"):
+        config_of_settings(["data=files", "data.files=[nothing.json]"], project, project)
+
+
+def test_every_answer_of_a_conversation_is_marked_and_nothing_else(
+    project: Path, tmp_path: Path
+) -> None:
+    turns = [("什么是人工？", "一门学科。"), ("Say </s> <s>.", "</s> it is."), ("🦊?", "🦊🏽!")]
+    messages = [
+        {"role": role, "content": text}
+        for turn in turns
+        for role, text in zip(("user", "assistant"), turn, strict=True)
+    ]
+    file = tmp_path / "talk.json"
+    file.write_text(json.dumps([{"messages": messages}]), encoding="utf-8")
+    for base in ("mini_llama", "mini_bloom"):
+        words = ["data=files", f"data.files=[{file}]", f"model={base}"]
+        words.append("data.validation_examples=0")
+        (example,) = shown_examples(config_of_settings(words, project, project), 1)
+        shown = marked(example["tokens"])
+        trained = re.findall("⟦(.*?)⟧", shown, flags=re.DOTALL)
+        assert trained == [f" {answer}</s>" for _, answer in turns]
+        for question, _ in turns:
+            assert question in re.sub("⟦.*?⟧", "", shown, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "words", [["data=mini", "a_cell"], ["one", "two"], ["data=mini", "--n", "0"]]
+)
+def test_a_command_that_means_nothing_is_refused(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main.main(["show", *words])
+    assert end.value.code == 2

@@ -162,7 +162,7 @@ def _method(config: CellConfig) -> Iterator[str]:
 
 
 def _data(config: CellConfig) -> Iterator[str]:
-    if config.peft.function is None:
+    if config.peft.function is None or config.peft.imported is not None:
         return
     data = config.data
     if not data.files and not data.collections:
@@ -336,7 +336,7 @@ def data_problems(config: CellConfig) -> list[str]:
     from tunegrid.cells.stages.train import mixture_of
     from tunegrid.data import content, mixture
 
-    if config.peft.function is None:
+    if config.peft.function is None or config.peft.imported is not None:
         return []
     try:
         files = [

@@ -71,7 +71,7 @@ def evaluation_requests(cell: Cell, naming: Any = identity) -> list[EvaluationRe
     Args:
         cell: the cell.
         naming: has `prediction_id`, `score_id` and, since there is one, `TEXT_RULE`; an earlier
-            format's where its files are looked for.
+            format's where its files are looked for, with what rules of ending were called then.
 
     Raises:
         ConfigError: a protocol that a benchmark does not have.
@@ -211,7 +211,8 @@ def prediction_name(
         further["text"] = naming.TEXT_RULE
     max_new_tokens = asked.max_new_tokens
     if asked.stops_when_decided and asked.protocol == GENERATION:
-        further["stops_when_decided"] = asked.benchmark.decision
+        decision = asked.benchmark.decision
+        further["stops_when_decided"] = getattr(naming, "DECISIONS", {}).get(decision, decision)
     if asked.protocol != GENERATION:
         choices = asked.benchmark.choices
         further |= {

@@ -14,9 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from tunegrid import __version__
-from tunegrid.cli.commands import collect, data, evaluation, expand, methods, migrate, sweeps
+from tunegrid.cli.commands import (
+    collect,
+    data,
+    evaluation,
+    expand,
+    import_adapter,
+    methods,
+    migrate,
+    show,
+    sweeps,
+)
 from tunegrid.cli.commands.diff import diff
-from tunegrid.cli.commands.show import show
 from tunegrid.cli.commands.tables import tables
 from tunegrid.config.errors import ConfigError, TunegridError
 
@@ -60,11 +69,10 @@ def parser() -> argparse.ArgumentParser:
     difference = command("diff", diff, "what differs between two cells, in settings and scores")
     difference.add_argument("first", help="a train_id, or the beginning of one")
     difference.add_argument("second")
-    exact = command("show", show, "the exact tokens a cell trains on, the trained ones coloured")
-    exact.add_argument("cell", help="a train_id, or the beginning of one")
-    exact.add_argument("--examples", type=int, default=2, help="how many examples")
+    show.add(command)
     evaluation.add(command)
     methods.add(command)
     expand.add(command)
+    import_adapter.add(command)
     data.add(command)
     return top

@@ -1,21 +1,52 @@
-"""A run directory read back as a configuration, and its training text as tokens.
+"""Training text as the base sees it.
 
-Owns: cell.json to `CellConfig`, and the coloured tokens of `tunegrid show`. Part of the edge:
+Owns: settings without a run, and the coloured tokens of `tunegrid show`. Part of the edge:
 imports a tokenizer when tokens are asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from tunegrid.cells.stages import train
+from tunegrid.config.compose.typed import composed_groups
+from tunegrid.config.errors import ConfigError, all_problems
 from tunegrid.config.schema import CellConfig
-from tunegrid.data import encoding
+from tunegrid.data import encoding, prompts
 from tunegrid.store.inputs import locate
 
 UNFINISHED = "\ufffd"
 """What decoding puts where bytes of a character are missing."""
+
+GROUPS = ("data", "model", "prompt", "train")
+"""What decides which tokens are trained; the rest of a cell may stay incomplete."""
+
+
+def config_of_settings(settings: Sequence[str], project: Path, directory: Path) -> CellConfig:
+    """Return the cell of settings as far as its training text goes; no run is needed.
+
+    Args:
+        settings: overrides as on the command line of run.py.
+        project: holds conf/.
+        directory: where relative paths may start, too.
+
+    Raises:
+        ConfigError: a setting that does not fit or is missing, or a file that does not lie here.
+    """
+    from tunegrid.models.bases import unnamed
+
+    places = (directory, project)
+    config = composed_groups(settings, project, GROUPS, unnamed.reader(places))
+    absent: list[str] = []
+    problems = locate.resolve_paths(config, places, absent)
+    problems += [line for line in absent if line.startswith(("data.", "model."))]
+    problems += prompts.problems(config.prompt)
+    if problems:
+        raise ConfigError(all_problems("nothing can be shown", problems))
+    return config
 
 
 def shown_examples(config: CellConfig, count: int) -> list[dict[str, Any]]:
@@ -57,17 +88,25 @@ def texts_of_tokens(tokenizer: Any, ids: Sequence[int]) -> list[str]:
 
 
 def print_examples(examples: list[dict[str, Any]]) -> None:
-    """Print each example's text, the trained tokens on a coloured ground."""
+    """Print each example's text, the trained tokens on a coloured ground.
+
+    Where there is no colour, as in a file, trained tokens stand between ⟦ and ⟧.
+    """
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False, markup=False)
+    has_colour = console.color_system is not None
     for example in examples:
         trained = sum(token["trained"] for token in example["tokens"])
         console.rule(
             f"{example['source']} record {example['position']}: "
             f"{len(example['tokens'])} tokens, {trained} trained"
         )
+        if not has_colour:
+            # As it is: the console would break lines and drop blanks at their ends.
+            print(marked(example["tokens"]))
+            continue
         text = Text()
         for number, token in enumerate(example["tokens"]):
             shade = (
@@ -77,3 +116,12 @@ def print_examples(examples: list[dict[str, Any]]) -> None:
             )
             text.append(token["text"], style=shade)
         console.print(text)
+
+
+def marked(tokens: Sequence[dict[str, Any]]) -> str:
+    """Return the text of tokens, what is trained between ⟦ and ⟧."""
+    parts = []
+    for is_trained, run in groupby(tokens, key=lambda token: bool(token["trained"])):
+        text = "".join(token["text"] for token in run)
+        parts.append(f"⟦{text}⟧" if is_trained else text)
+    return "".join(parts)

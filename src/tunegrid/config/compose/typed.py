@@ -89,13 +89,19 @@ def _how(key: str, composed: DictConfig | ListConfig) -> str:
     return f": add {key}=<value>" + ("" if where_from is None else f". {where_from}")
 
 
-def composed_groups(settings: Sequence[str], project: Path, groups: Sequence[str]) -> CellConfig:
+def composed_groups(
+    settings: Sequence[str],
+    project: Path,
+    groups: Sequence[str],
+    read_base: Callable[[str, str | None], Mapping[str, Any]] | None = None,
+) -> CellConfig:
     """Return the default cell with overrides, of which only some groups will be used.
 
     Args:
         settings: overrides as on the command line of run.py.
         project: holds conf/.
         groups: what will be used; other groups may stay incomplete.
+        read_base: as for `typed`.
 
     Raises:
         ConfigError: an override that does not fit, or a setting of these groups that is missing.
@@ -107,6 +113,8 @@ def composed_groups(settings: Sequence[str], project: Path, groups: Sequence[str
     try:
         with initialize_config_dir(str(conf), version_base="1.3"):
             composed = compose("config", overrides=words)
+        if read_base is not None:
+            composed = _with_base(composed, read_base)  # type: ignore[assignment]
         missing = sorted(
             key for key in OmegaConf.missing_keys(composed) if key.split(".")[0] in groups
         )
