@@ -15,12 +15,12 @@ from tunegrid.cells import check
 from tunegrid.cells.identity import Cell
 from tunegrid.cli import main
 from tunegrid.config.compose import typed
+from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import CellConfig, ModelConfig
 from tunegrid.data.tokens import encode_prompt
 from tunegrid.models.bases.loading import load_tokenizer
 from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
-from tunegrid.config.errors import ConfigError
 from tunegrid.use.show_tokens import (
     config_of_settings,
     marked,
