@@ -36,6 +36,7 @@ FURTHER = {
     "data=files": ["data.files=[x.json]"],
     "data=raw_text": ["data.collections.text.files=[x.txt]"],
     "model=path": ["model.path=assets/miniature/llama"],
+    "model=api": ["model.options.base_url=http://127.0.0.1:1", "model.options.model=m"],
     "eval=belle": [BELLE],
     "eval=mmcu": [MMCU],
     "eval=mmcu_likelihood": [MMCU],

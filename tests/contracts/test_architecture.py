@@ -228,6 +228,16 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
         "tests/models/architectures/test_registration.py",
         "all configs are told apart there",
     ),
+    "tunegrid/cli/commands/show.py": (
+        "tests/use/test_show_tokens.py",
+        "the command is run there",
+        '"show"',
+    ),
+    "tunegrid/cli/commands/import_adapter.py": (
+        "tests/cells/test_import_adapter.py",
+        "the command is run there",
+        "import-adapter",
+    ),
     "tunegrid/cli/commands/expand.py": (
         "tests/use/test_expand_vocabulary.py",
         "the command is run there",

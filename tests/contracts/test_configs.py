@@ -30,6 +30,11 @@ PAPER = [
 GIVEN = {
     ("data", "raw_text"): ["data.collections.text.files=[README.md]"],
     ("model", "path"): ["model.path=assets/miniature/llama"],
+    ("model", "api"): [
+        "peft=none",
+        "model.options.base_url=http://127.0.0.1:8000/v1",
+        "model.options.model=api",
+    ],
     ("data", "files"): ["data.files=[assets/miniature/collections/mini_chinese.json]"],
     ("eval", "belle"): ["eval.benchmarks.belle.path=assets/miniature/belle_eval/eval_set.json"],
     ("eval", "lm_eval"): ["eval.tasks=[mini_sums]"],

@@ -14,7 +14,7 @@ from pathlib import Path
 from tunegrid.cells import identity, preflight
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import ConfigError, all_problems
-from tunegrid.config.schema import CellConfig
+from tunegrid.config.schema import CellConfig, is_api
 from tunegrid.store.inputs import locate
 from tunegrid.store.inputs.hub_commit import cached_commit, commit_of
 
@@ -72,7 +72,7 @@ def _placed(
 def _pin(config: CellConfig, commit: Callable[[str, str | None], str | None]) -> list[str]:
     """Replace the revision of a base on the hub by its commit; return why that is not possible."""
     path, revision = config.model.path, config.model.revision
-    if Path(path).is_dir() or not locate.is_repository_id(path):
+    if is_api(config.model) or Path(path).is_dir() or not locate.is_repository_id(path):
         return []
     found = commit(path, revision)
     if found is None:

@@ -15,6 +15,8 @@ from tunegrid.config.functions import hashed_name
 from tunegrid.config.schema import BenchmarkConfig, DecodingConfig, JudgeConfig, PromptConfig
 
 FORMAT = 1
+DECISIONS = {"letters-2-200": "letters-1", "letters-2-200-strict": "letters-1-strict"}
+"""What the rules by which answers end early were called, by their present names."""
 
 
 def prediction_id(

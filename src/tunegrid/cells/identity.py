@@ -30,6 +30,7 @@ from tunegrid.config.schema import (
     PromptConfig,
     QuantizationConfig,
     TrainConfig,
+    is_api,
 )
 from tunegrid.store.run_directory import FORMAT
 from tunegrid.store.run_names import run_with_hash
@@ -129,7 +130,13 @@ def train_identity(
         "quantization": _quantization(config.quantization),
         "prompt": asdict(config.prompt),
     }
-    if config.peft.function is not None:
+    if is_api(config.model):
+        # Its server knows how it is held, and puts its own template around a question.
+        identity |= {"quantization": {}, "prompt": {}}
+    if config.peft.imported is not None:
+        # Trained elsewhere: the weights themselves say what they are.
+        identity["peft"] = {**identity["peft"], "imported": config.peft.imported}
+    elif config.peft.function is not None:
         identity["data"] = _data(config.data, contents)
         identity["train"] = _training(effective_training(config))
         if rules:
@@ -210,7 +217,7 @@ def untuned(cell: Cell) -> Cell:
 def train_id(config: CellConfig, identity: Mapping[str, Any]) -> str:
     """Return the cell's name: readable words, then a hash of `identity`."""
     words = [config.model.name, config.peft.name, config.quantization.name]
-    if config.peft.function is not None:
+    if config.peft.function is not None and config.peft.imported is None:
         words += [config.data.name, config.prompt.name, config.train.name, f"s{config.seed}"]
     else:
         words += [config.prompt.name]

@@ -71,9 +71,10 @@ class Models:
             if self.config.peft.function is None:
                 self._answering = self._base(self.config.quantization)
             else:
+                from tunegrid.models.methods.attach import PLANNED_STEPS
                 from tunegrid.models.methods.attached import restore
 
-                steps = self.run_directory.read(run_files.TRAINED)["steps"]
+                steps = self.run_directory.read(run_files.TRAINED)["steps"] or PLANNED_STEPS
                 if self.config.eval.merged:
                     self._answering = self._merged(steps)
                 else:

@@ -58,7 +58,7 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     prepare(config)
     asked = requests_of(cell)
     if config.stage is Stage.check:
-        if config.peft.function is not None:
+        if config.peft.function is not None and config.peft.imported is None:
             # What the run would find in its data, prompts that are too long among it.
             tokenized(config, Models(cell, RunDirectory(cell.directory)))
         return
@@ -80,6 +80,11 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
         attempts.note_attempt(run_directory, "begins")
         models = Models(cell, run_directory)
         if not state.is_trained(cell):
+            if config.peft.imported is not None:
+                raise ConfigError(
+                    f"{cell.train_id} was trained elsewhere and its weights are not here; bring "
+                    "them with `tunegrid import-adapter`"
+                )
             with attempts.noting_failure(run_directory, failure.TRAIN):
                 train_cell(cell, run_directory, models, stop)
         incomplete, waiting = [], []

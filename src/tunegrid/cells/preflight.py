@@ -15,14 +15,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tunegrid.cells import inference_settings
+from tunegrid.cells import api_base, inference_settings
 from tunegrid.config.choices import Device
 from tunegrid.config.errors import TunegridError
 from tunegrid.config.fingerprint import canonical_json
 from tunegrid.config.functions import option_problems, suggestion
 from tunegrid.config.names import name_problem, reads_as_missing
 from tunegrid.config.ranges import range_problems
-from tunegrid.config.schema import CellConfig, EvalConfig, benchmarks
+from tunegrid.config.schema import CellConfig, EvalConfig, benchmarks, is_api
 from tunegrid.data import prompts
 from tunegrid.models.methods.attach import PLANNED_STEPS, SUPPLIED
 from tunegrid.models.methods.compatibility import reason_against, reason_against_checkpointing
@@ -52,6 +52,7 @@ def settings_problems(config: CellConfig, planning: bool = False) -> list[str]:
     checks: list[Callable[[CellConfig], Iterator[str]]] = [
         _names,
         _base if not planning else _base_directory,
+        api_base.problems,
         _method,
         _data,
         _prompt,
@@ -80,7 +81,7 @@ def _names(config: CellConfig) -> Iterator[str]:
 def absent_base(config: CellConfig) -> list[str]:
     """Return the line that says that the base does not lie here, neither asks the network."""
     path, revision = config.model.path, config.model.revision
-    if Path(path).is_dir() or not is_repository_id(path):
+    if is_api(config.model) or Path(path).is_dir() or not is_repository_id(path):
         return []
     if cached_config(path, revision) is not None:
         return []
@@ -88,6 +89,8 @@ def absent_base(config: CellConfig) -> list[str]:
 
 
 def _base(config: CellConfig) -> Iterator[str]:
+    if is_api(config.model):
+        return
     yield from _base_directory(config)
     if (
         not Path(config.model.path).is_dir()
@@ -103,7 +106,7 @@ def _base(config: CellConfig) -> Iterator[str]:
 
 def _base_directory(config: CellConfig) -> Iterator[str]:
     directory = Path(config.model.path)
-    if directory.is_dir():
+    if directory.is_dir() and not is_api(config.model):
         if not (directory / "config.json").is_file():
             yield (
                 f"model.path: {directory} has no config.json, so it is no base; give the directory "
@@ -159,7 +162,7 @@ def _method(config: CellConfig) -> Iterator[str]:
 
 
 def _data(config: CellConfig) -> Iterator[str]:
-    if config.peft.function is None:
+    if config.peft.function is None or config.peft.imported is not None:
         return
     data = config.data
     if not data.files and not data.collections:
@@ -262,6 +265,8 @@ def architecture_problems(config: CellConfig, *, elsewhere: bool = False) -> lis
         config: of the cell.
         elsewhere: whether it will run on another machine, so that this one's GPUs say nothing.
     """
+    if is_api(config.model):
+        return []
     from tunegrid.models.bases import gpu_checks
     from tunegrid.models.bases.devices import torch_device
     from tunegrid.models.bases.loading import load_tokenizer
@@ -331,7 +336,7 @@ def data_problems(config: CellConfig) -> list[str]:
     from tunegrid.cells.stages.train import mixture_of
     from tunegrid.data import content, mixture
 
-    if config.peft.function is None:
+    if config.peft.function is None or config.peft.imported is not None:
         return []
     try:
         files = [

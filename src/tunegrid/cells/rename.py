@@ -28,7 +28,11 @@ from tunegrid.store.run_directory import RunDirectory
 Commit = Callable[[str, str | None], str | None]
 
 # What was trained and answered before there were rules (`identity.RULES`) did not follow them.
-BEFORE_RULES = SimpleNamespace(prediction_id=identity.prediction_id, score_id=identity.score_id)
+BEFORE_RULES = SimpleNamespace(
+    prediction_id=identity.prediction_id,
+    score_id=identity.score_id,
+    DECISIONS=format_1.DECISIONS,
+)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,13 @@ from tunegrid.config.choices import Dtype, Precision, Protocol, Stage
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.fingerprint import canonical_json, text_sha256
 from tunegrid.config.functions import find_function, hashed_name
-from tunegrid.config.schema import BenchmarkConfig, CellConfig, DecodingConfig, JudgeConfig
+from tunegrid.config.schema import (
+    BenchmarkConfig,
+    CellConfig,
+    DecodingConfig,
+    JudgeConfig,
+    is_api,
+)
 from tunegrid.data import prompts
 from tunegrid.evaluation.benchmark import Benchmark, Item, limited
 from tunegrid.evaluation.judges.judge import Judge
@@ -65,7 +71,7 @@ def evaluation_requests(cell: Cell, naming: Any = identity) -> list[EvaluationRe
     Args:
         cell: the cell.
         naming: has `prediction_id`, `score_id` and, since there is one, `TEXT_RULE`; an earlier
-            format's where its files are looked for.
+            format's where its files are looked for, with what rules of ending were called then.
 
     Raises:
         ConfigError: a protocol that a benchmark does not have.
@@ -130,6 +136,8 @@ def _asked(
         max_new_tokens=settings.max_new_tokens or decoding.max_new_tokens,
         stops_when_decided=(
             settings.stops_when_decided
+            # A server writes an answer to its end.
+            and not is_api(config.model)
             and benchmark.is_decided is not None
             # Beams are compared by how they go on, so an early end would change the winner.
             and decoding.beams == 1
@@ -174,7 +182,7 @@ def _rendered(config: CellConfig, benchmark: Benchmark) -> tuple[str, ...]:
 
     A sweep of a thousand cells that is asked for again needs nothing but their names.
     """
-    words = canonical_json([asdict(config.prompt), config.eval.prompt_suffix])
+    words = canonical_json([asdict(config.prompt), config.eval.prompt_suffix, is_api(config.model)])
     known = _rendered_before.get((id(benchmark), words))
     # An id is used again once its object is gone; the kept one is not.
     if known is not None and known[0] is benchmark:
@@ -203,7 +211,8 @@ def prediction_name(
         further["text"] = naming.TEXT_RULE
     max_new_tokens = asked.max_new_tokens
     if asked.stops_when_decided and asked.protocol == GENERATION:
-        further["stops_when_decided"] = asked.benchmark.decision
+        decision = asked.benchmark.decision
+        further["stops_when_decided"] = getattr(naming, "DECISIONS", {}).get(decision, decision)
     if asked.protocol != GENERATION:
         choices = asked.benchmark.choices
         further |= {
@@ -220,7 +229,7 @@ def prediction_name(
         [(item.identifier, text) for item, text in zip(items, asked.prompts, strict=True)],
         decoding,
         max_new_tokens,
-        config.prompt.stop,
+        "" if is_api(config.model) else config.prompt.stop,
         config.seed,
         further,
     )
@@ -235,6 +244,8 @@ def batch_policy(config: CellConfig) -> dict[str, Any]:
     16 and 4 bit kernels are chosen by the shape of a batch, so that its size is part of what was
     asked.
     """
+    if is_api(config.model):
+        return {}
     quantization = inference_settings.held(config)
     precision = quantization.precision
     policy: dict[str, Any] = inference_settings.facts(config)
@@ -247,8 +258,13 @@ def batch_policy(config: CellConfig) -> dict[str, Any]:
 
 
 def render_item(config: CellConfig, item: Item) -> str:
-    """Return the prompt of one item, with the evaluation's suffix on its instruction."""
+    """Return the prompt of one item, with the evaluation's suffix on its instruction.
+
+    To a base behind a server it is the question alone: the server has a template of its own.
+    """
     question = item.question + config.eval.prompt_suffix
+    if is_api(config.model):
+        return question
     if item.form == "multiple_choice":
         return prompts.render_choice(config.prompt, question)
     return prompts.render(config.prompt, question)

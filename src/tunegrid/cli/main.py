@@ -19,6 +19,7 @@ from tunegrid.cli.commands import (
     data,
     evaluation,
     expand,
+    import_adapter,
     methods,
     migrate,
     show,
@@ -72,5 +73,6 @@ def parser() -> argparse.ArgumentParser:
     evaluation.add(command)
     methods.add(command)
     expand.add(command)
+    import_adapter.add(command)
     data.add(command)
     return top

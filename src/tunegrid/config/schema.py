@@ -35,6 +35,10 @@ from tunegrid.config.choices import (
 )
 
 MISSING = "???"
+API = "api"
+"""The architecture of a base behind a server: nothing of it lies here."""
+API_IDENTITY = {"model": "", "system": "", "server_decoding": False}
+"""The options of such a base that its answers depend on, with what each is by default."""
 AUTO = "auto"
 """For settings of `model` that are read from the base's config.json."""
 
@@ -88,6 +92,8 @@ class ModelConfig:
     """Stated size of its files on the hub."""
     where_from: str | None = None
     """How to come by a base that no hub has, for whoever has no copy."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of model=api alone: where its server is and how it is asked."""
 
 
 @dataclass
@@ -102,6 +108,8 @@ class PeftConfig:
     """The only precisions of the base that the method is defined over; empty for all."""
     learning_rate: Annotated[float, Gt(0), "for train.learning_rate"] | None = None
     """The method's own; overrides `train.learning_rate` when given."""
+    imported: str | None = None
+    """The SHA-256 of weights that were trained elsewhere; `tunegrid import-adapter` sets it."""
 
 
 @dataclass
@@ -365,6 +373,11 @@ class CellConfig:
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0
     stage: Stage = Stage.all
+
+
+def is_api(model: ModelConfig) -> bool:
+    """Return whether a base answers behind a server, so that no file of it is here."""
+    return model.architecture == API
 
 
 def benchmarks(config: CellConfig) -> dict[str, BenchmarkConfig]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tunegrid.cells import requests
+from tunegrid.cells import api_base, requests
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.state import RunState
 from tunegrid.config import schema
@@ -48,6 +48,7 @@ class Evaluation:
     choices: bool
     """Whether likelihoods are compared instead of answers written."""
     judge_calls: Figure
+    """Of a base behind a server, its own calls are among them."""
     judge_cost: float | None
     """In the money of the stated prices; None where none is stated."""
 
@@ -155,6 +156,8 @@ def _one(
     tokens = Figure(0) if compares else _new_tokens(config, name, settings, known, measurements)
     judged = known.get("needs_judge", _says(settings, "NEEDS_JUDGE")) and not compares
     calls, cost = _judge(config, items, tokens) if judged else (Figure(0), 0.0)
+    if schema.is_api(config.model) and not is_answered:
+        calls, cost = _asked_of_server(config, items, tokens, calls, cost)
     return Evaluation(
         benchmark=name,
         key=_key(cell, name, settings, protocol),
@@ -205,6 +208,20 @@ def _new_tokens(
     if decides and settings.stops_when_decided and config.eval.decoding.beams == 1:
         return Figure(min(most, DECIDED_TOKENS), Basis.assumed)
     return Figure(most * SHARE_OF_LIMIT, Basis.assumed)
+
+
+def _asked_of_server(
+    config: CellConfig, items: Figure, answer: Figure, calls: Figure, cost: float | None
+) -> tuple[Figure, float | None]:
+    """Return the calls and their cost with those that answer, one an item."""
+    count, basis = items.value, max(items.basis, calls.basis)
+    if count is None or calls.value is None:
+        return Figure(None, Basis.assumed), None
+    own = api_base.price(
+        config.model.options, count * hours.PROMPT_TOKENS, count * (answer.value or 0.0)
+    )
+    both = None if own is None or cost is None else own + cost
+    return Figure(count + calls.value, basis), both
 
 
 def _judge(config: CellConfig, items: Figure, answer: Figure) -> tuple[Figure, float | None]:

@@ -17,6 +17,7 @@ from tunegrid.cells.check import Planned
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import TunegridError
 from tunegrid.config.fingerprint import canonical_json
+from tunegrid.config.schema import is_api
 from tunegrid.plan import (
     activations,
     architecture,
@@ -38,6 +39,8 @@ from tunegrid.plan.examples import Amount
 from tunegrid.plan.figures import Basis, Figure, Range, total
 from tunegrid.plan.progress import Status
 from tunegrid.plan.rows import Plan, Row, Totals
+
+BEHIND = "it answers behind a server"
 
 Facts = Mapping[str, Mapping[str, Any]]
 
@@ -69,6 +72,8 @@ def plan(items: Sequence[Planned]) -> Plan:
 
 def _jobs(item: Planned) -> list[facts.Job]:
     config = item.cell.config
+    if is_api(config.model):
+        return evaluations.jobs(config)
     found = [architecture.job(config), *evaluations.jobs(config)]
     kept = activations.job(config, on_cpu=devices.device_of(config.runtime).is_cpu)
     if kept is not None:
@@ -85,10 +90,11 @@ def _row(
     item: Planned, known: Facts, measurements: Sequence[Measurement], answered: set[str]
 ) -> Row:
     cell, config = item.cell, item.cell.config
-    numbers = architecture.read(known[architecture.job(config).name])
+    behind = is_api(config.model)
+    numbers = BEHIND if behind else architecture.read(known[architecture.job(config).name])
     amount, refusal = _amount(cell, known)
     refused = item.refused
-    if refused is None:
+    if refused is None and not behind:
         refused = numbers if isinstance(numbers, str) else refusal
     progress = status.progress(cell, refused)
     device = devices.device_of(config.runtime)

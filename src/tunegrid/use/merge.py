@@ -14,6 +14,7 @@ from tunegrid.config.choices import Dtype
 from tunegrid.config.errors import ConfigError
 from tunegrid.config.schema import CellConfig, DataConfig
 from tunegrid.models.methods import agreement
+from tunegrid.models.methods.attach import PLANNED_STEPS
 from tunegrid.models.methods.compatibility import reason_not_to_merge
 from tunegrid.models.methods.merging import merged_model, trained_model
 from tunegrid.store import run_files
@@ -49,7 +50,7 @@ def merge(
     from tunegrid.models.compute import convert
     from tunegrid.models.dtypes import torch_dtype
 
-    steps = run.read(run_files.TRAINED)["steps"]
+    steps = run.read(run_files.TRAINED)["steps"] or PLANNED_STEPS
 
     def base() -> tuple[Any, Any]:
         return load(

@@ -11,8 +11,10 @@ from typing import Any, Protocol
 
 from tunegrid.cells.identity import Cell
 from tunegrid.cells.requests import GENERATION, EvaluationRequest
+from tunegrid.cells.stages import ask_api
 from tunegrid.config.choices import Engine
 from tunegrid.config.errors import Stopped
+from tunegrid.config.schema import is_api
 from tunegrid.store import run_files
 from tunegrid.store.run_directory import RunDirectory
 
@@ -49,8 +51,14 @@ def predict(
     part = f"{run_files.PREDICTIONS}/{asked.prediction_id}.part.jsonl"
     kept = {record["index"]: record for record in run_directory.read_lines(part)}
     run_directory.write_lines(part, kept.values())
-    answers = _generated if asked.protocol == GENERATION else _likelihoods
-    for index, given in answers(cell, asked, models, frozenset(kept)):
+    done = frozenset(kept)
+    if is_api(cell.config.model):
+        answers = ask_api.answers(cell, run_directory, asked, done, should_stop)
+    elif asked.protocol == GENERATION:
+        answers = _generated(cell, asked, models, done)
+    else:
+        answers = _likelihoods(cell, asked, models, done)
+    for index, given in answers:
         item = asked.benchmark.items[index]
         kept[index] = {
             "index": index,

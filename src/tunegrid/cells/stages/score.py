@@ -16,6 +16,7 @@ from tunegrid.cells.requests import GENERATION, LIKELIHOOD, EvaluationRequest
 from tunegrid.cells.stages import judge as judging
 from tunegrid.cells.stages.judge import Rated
 from tunegrid.config.errors import StoreError
+from tunegrid.config.schema import is_api
 from tunegrid.data import prompts
 from tunegrid.evaluation.benchmark import Benchmark, Item, ItemScore, Measurement
 from tunegrid.evaluation.judges.judge import Judge
@@ -95,7 +96,11 @@ def _cut(cell: Cell, asked: EvaluationRequest, records: Sequence[Mapping[str, An
 def answer_in(cell: Cell, protocol: str, record: Mapping[str, Any]) -> str:
     """Return what a prediction says: its text up to the stop, or its likeliest choice."""
     if protocol == GENERATION:
-        return prompts.cut_answer(cell.config.prompt, record["text"])
+        text = str(record["text"])
+        if is_api(cell.config.model):
+            # The stop belongs to the template, which it was not shown: a heading ends no answer.
+            return text.strip()
+        return prompts.cut_answer(cell.config.prompt, text)
     likelihoods: Sequence[Mapping[str, Any]] = record["likelihoods"]
 
     def weight(choice: Mapping[str, Any]) -> float:

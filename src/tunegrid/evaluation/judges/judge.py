@@ -47,6 +47,10 @@ class Reply:
     new_tokens: int
     calls: int
     received: Sequence[str] = ()
+    finish: str = ""
+    """How the server says that it ended, such as `stop` or `length`; empty where it does not."""
+    model: str = ""
+    """What the server says that it asked; a name may stand for a model that changes."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ RUNTIME_OPTIONS = (
     "give_up_after", "price_per_million_prompt_tokens", "price_per_million_new_tokens",
 )  # fmt: skip
 
-
+SETTING = "judge.options"
 KEY_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(_API_KEY|_TOKEN)")
 
 
@@ -94,26 +94,24 @@ def build(
         ConfigError: a key would be read from another kind of variable, or sent in the clear.
 
     """
-    refused = _key_problems(base_url, key_variable)
-    if refused:
-        raise ConfigError("; ".join(refused))
+    key = allowed_key(base_url, key_variable, SETTING)
     body = _body(model, system, temperature, max_tokens, seed)
     settings = Settings(
-        base_url.rstrip("/"), body, _key(key_variable), concurrency,
+        base_url.rstrip("/"), body, key, concurrency,
         calls_per_minute, tries, first_wait_seconds, longest_wait_seconds, timeout_seconds,
         max_calls, max_tokens_spent, give_up_after, max_tokens,
     )  # fmt: skip
 
-    def estimate(requests: Sequence[Request]) -> str:
-        return _estimate(
+    def cost(requests: Sequence[Request]) -> str:
+        return estimate(
             requests, max_tokens, price_per_million_prompt_tokens, price_per_million_new_tokens
         )
 
     return Judge(
         name=f"openai-{model}",
         description=f"the language model {model}, asked with the benchmark's own prompts",
-        ask=_asking(settings),
-        estimate=estimate,
+        ask=asking(settings),
+        estimate=cost,
         repeats=repeats,
         attempts=attempts,
         max_unparsed_share=max_unparsed_share,
@@ -133,7 +131,7 @@ def _body(
     return body
 
 
-def _asking(settings: Settings) -> Ask:
+def asking(settings: Settings) -> Ask:
     """Return the function that asks the server, as `Judge.ask` is called."""
 
     def ask(
@@ -156,7 +154,19 @@ def _key(key_variable: str | None) -> str | None:
     return None if key_variable is None else os.environ.get(key_variable) or None
 
 
-def _key_problems(base_url: str, key_variable: str | None) -> list[str]:
+def allowed_key(base_url: str, key_variable: str | None, setting: str) -> str | None:
+    """Return the key to send, which the environment alone has; None for none.
+
+    Raises:
+        ConfigError: it would be read from another kind of variable, or sent in the clear.
+    """
+    refused = _key_problems(base_url, key_variable, setting)
+    if refused:
+        raise ConfigError("; ".join(refused))
+    return _key(key_variable)
+
+
+def _key_problems(base_url: str, key_variable: str | None, setting: str) -> list[str]:
     """Return why no key may be read or sent as the options say.
 
     A study's settings may come from somebody else: they must not be able to send whatever the
@@ -166,16 +176,16 @@ def _key_problems(base_url: str, key_variable: str | None) -> list[str]:
         return []
     if KEY_VARIABLE.fullmatch(key_variable) is None:
         return [
-            f"judge.options.key_variable is {key_variable!r}; give the name of an environment "
+            f"{setting}.key_variable is {key_variable!r}; give the name of an environment "
             "variable that ends in _API_KEY or _TOKEN, or null to send no key"
         ]
     url = urlsplit(base_url)
     if url.scheme != "https" and not _is_this_machine(url.hostname) and _key(key_variable):
         return [
-            f"judge.options.base_url is {base_url!r}, and {key_variable} is set: its key would "
+            f"{setting}.base_url is {base_url!r}, and {key_variable} is set: its key would "
             "travel unencrypted. Give an https address, reach the server through this machine "
             "(http://127.0.0.1:<port>, such as an SSH tunnel), or set "
-            "judge.options.key_variable=null to send no key"
+            f"{setting}.key_variable=null to send no key"
         ]
     return []
 
@@ -191,16 +201,26 @@ def _is_this_machine(host: str | None) -> bool:
 
 def problems(options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the options beyond their names."""
-    found = common_problems(options)
+    return common_problems(options) + server_problems(options, SETTING)
+
+
+def server_problems(options: Mapping[str, Any], setting: str) -> list[str]:
+    """Return what is wrong with the options that say where and how a server is asked.
+
+    Args:
+        options: as configured.
+        setting: where they stand in a configuration, for messages.
+    """
+    found = []
     url = urlsplit(str(options.get("base_url", "")))
     if url.scheme not in ("http", "https") or not url.hostname:
         found.append(
-            "judge.options.base_url must be an address such as http://127.0.0.1:8000/v1, "
+            f"{setting}.base_url must be an address such as http://127.0.0.1:8000/v1, "
             "without /chat/completions"
         )
     elif url.username or url.password or url.query:
         found.append(
-            "judge.options.base_url holds a user, a password or a query; give the address alone "
+            f"{setting}.base_url holds a user, a password or a query; give the address alone "
             "and the key in the environment variable that key_variable names"
         )
     for name in (
@@ -209,17 +229,17 @@ def problems(options: Mapping[str, Any]) -> list[str]:
     ):  # fmt: skip
         value = options.get(name)
         if value is not None and not (isinstance(value, int | float) and value > 0):
-            found.append(f"judge.options.{name} is {value!r}; give a number above 0")
+            found.append(f"{setting}.{name} is {value!r}; give a number above 0")
     variable = options.get("key_variable", "OPENAI_API_KEY")
-    refused = _key_problems(str(options.get("base_url", "")), variable)
+    refused = _key_problems(str(options.get("base_url", "")), variable, setting)
     found += refused
     if str(url.hostname).endswith("openai.com") and not refused and not _key(variable):
         where = "one" if variable is None else f"{variable} in the environment"
-        found.append(f"judge: {url.hostname} needs a key; judge.options.key_variable names {where}")
+        found.append(f"{setting}: {url.hostname} needs a key; {setting}.key_variable names {where}")
     return found
 
 
-def _estimate(
+def estimate(
     requests: Sequence[Request], max_tokens: int, prompt_price: float | None, price: float | None
 ) -> str:
     """Return the calls, the tokens and the money that these requests may cost at most."""

@@ -1,6 +1,7 @@
 """Requests to a server that speaks OpenAI's chat protocol: many at once, tried again, counted.
 
-Owns: the calls of one scoring, their limits, and what is tried again. Knows nothing of benchmarks.
+Owns: the calls of one scoring or answering, their limits, and what is tried again. Knows nothing of
+benchmarks.
 
 The key comes from the environment and goes into one header: it stands in no option, and is cut out
 of whatever a server sends back, because some servers repeat it in their messages.
@@ -62,6 +63,8 @@ class Settings:
     max_tokens_spent: int | None
     give_up_after: int
     max_tokens: int
+    setting: str = "judge.options"
+    """Where the limits stand in a configuration, for messages."""
 
 
 class Asking:
@@ -171,13 +174,15 @@ class Asking:
         settings = self.settings
         if settings.max_calls is not None and self.calls >= settings.max_calls:
             raise _GivenUp(
-                f"max_calls={settings.max_calls} is reached; raise judge.options.max_calls to go on"
+                f"max_calls={settings.max_calls} is reached; raise "
+                f"{settings.setting}.max_calls to go on"
             )
         most = prompt_bytes(one) + settings.max_tokens
         if settings.max_tokens_spent is not None and self.tokens + most > settings.max_tokens_spent:
             raise _GivenUp(
                 f"max_tokens_spent={settings.max_tokens_spent} could be exceeded by the next call "
-                f"({self.tokens} are spent or under way); raise judge.options.max_tokens_spent"
+                f"({self.tokens} are spent or under way); raise "
+                f"{settings.setting}.max_tokens_spent"
             )
         self.calls += 1
         self.tokens += most
@@ -268,6 +273,8 @@ class Asking:
             _tokens(counted.get("prompt_tokens"), one.text),
             _tokens(counted.get("completion_tokens"), text),
             calls,
+            finish="" if finish is None else shortened(self._without_key(str(finish))),
+            model=shortened(self._without_key(str(value.get("model") or ""))),
         )
 
     def _clean(self, text: str) -> str:

@@ -19,7 +19,7 @@ from tunegrid.config.schema import ModelConfig, QuantizationConfig
 from tunegrid.models import dtypes
 from tunegrid.models.architectures.registration import register
 from tunegrid.models.architectures.tokenizers import OWN, check_conversion, own_tokenizer
-from tunegrid.models.bases import devices
+from tunegrid.models.bases import devices, stand_ins
 from tunegrid.models.quantization import bitsandbytes_config, check, make_ready, misshapen_quantized
 from tunegrid.store.inputs import locate
 
@@ -37,6 +37,7 @@ def load_tokenizer(model: ModelConfig, root: Path) -> Any:
     from transformers import AutoTokenizer
 
     path = locate.locate(model, root)
+    stand_ins.refuse(path)
     try:
         if model.architecture in OWN:
             tokenizer = own_tokenizer(model.architecture, path, model.revision)
@@ -72,6 +73,7 @@ def load_config(model: ModelConfig, root: Path) -> Any:
 
     register()
     path = locate.locate(model, root)
+    stand_ins.refuse(path)
     try:
         config = AutoConfig.from_pretrained(path, revision=model.revision)
     except (OSError, ValueError, KeyError) as error:

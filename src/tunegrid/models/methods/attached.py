@@ -76,14 +76,19 @@ def export(model: Any, directory: Path) -> None:
     with computing(model), _whole_ranks(model), _without_model_card(model):
         model.save_pretrained(str(directory), safe_serialization=True)
     for path in sorted(directory.rglob("adapter_config.json")):
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        for name, value in settings.items():
-            if name in _SETS and isinstance(value, list):
-                settings[name] = sorted(value)
-        temporary = path.with_suffix(".tmp")
-        text = json.dumps(settings, ensure_ascii=False, indent=2, sort_keys=True)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_sorted(path)
+
+
+def write_sorted(path: Path) -> None:
+    """Write an adapter_config.json anew: keys and sets in order, so that equal ones are equal."""
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in settings.items():
+        if name in _SETS and isinstance(value, list):
+            settings[name] = sorted(value)
+    temporary = path.with_suffix(".tmp")
+    text = json.dumps(settings, ensure_ascii=False, indent=2, sort_keys=True)
+    temporary.write_text(text + "\n", encoding="utf-8")
+    os.replace(temporary, path)
 
 
 @contextlib.contextmanager

@@ -17,11 +17,13 @@ from tunegrid.config.errors import ConfigError
 from tunegrid.config.fingerprint import canonical_json, file_sha256, text_sha256
 from tunegrid.config.functions import find_module
 from tunegrid.config.schema import (
+    API_IDENTITY,
     BenchmarkConfig,
     CellConfig,
     ModelConfig,
     SourceConfig,
     benchmarks,
+    is_api,
 )
 from tunegrid.store.inputs.hub_commit import is_commit
 
@@ -84,7 +86,7 @@ def resolve_paths(
             return path
         return str(found)
 
-    found_base = find(config.model.path, places)
+    found_base = None if is_api(config.model) else find(config.model.path, places)
     if found_base is not None:
         config.model.path = str(found_base)
     elif not is_repository_id(config.model.path):
@@ -211,11 +213,16 @@ def hashes(config: CellConfig, cache: Path, planning: bool = False) -> dict[str,
 
 
 def base_hash(config: CellConfig, known: _Remembered) -> str:
-    """Return what stands for the base: the hash of its files, or repository and commit.
+    """Return what stands for the base: the hash of its files, repository and commit, or its name.
 
     A branch is no part of a name, because it moves: a base whose commit nobody here knows, which
     can only be planned, has none.
     """
+    if is_api(config.model):
+        # Where the server is reached is no part of what it answers.
+        options = config.model.options
+        said = {name: options.get(name, usual) for name, usual in API_IDENTITY.items()}
+        return f"api:{text_sha256(canonical_json(said))}"
     directory = Path(config.model.path)
     if not directory.is_dir():
         revision = config.model.revision

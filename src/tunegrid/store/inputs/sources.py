@@ -115,7 +115,9 @@ def _inputs(config: CellConfig, project: Path, problems: dict[str, None]) -> Ite
 def _bases(config: CellConfig) -> Iterator[Input]:
     model, directory = config.model, Path(config.model.path)
     is_here = directory.is_dir()
-    if is_here or directory.is_absolute() or not locate.is_repository_id(model.path):
+    if schema.is_api(model):
+        pass  # Nothing of it can be brought.
+    elif is_here or directory.is_absolute() or not locate.is_repository_id(model.path):
         hand = model.where_from or "put the base's directory there, or give a hub id as model.path"
         files = (File(model.path, directory),)
         yield Input(BASE, model.name, files=files, by_hand=hand)
