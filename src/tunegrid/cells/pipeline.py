@@ -21,6 +21,7 @@ from tunegrid.config.errors import (
     Incomplete,
     Stopped,
     StoreError,
+    TunegridError,
     all_problems,
 )
 from tunegrid.config.schema import CellConfig
@@ -43,6 +44,18 @@ def prepare(config: CellConfig) -> None:
         raise ConfigError(all_problems("the cell cannot be run", problems))
 
 
+def _check_data(cell: Cell) -> None:
+    """Read and encode what a cell would train on, as the run would.
+
+    Raises:
+        ConfigError: what the run would find there, prompts that are all too long among it.
+    """
+    try:
+        tokenized(cell.config, Models(cell, RunDirectory(cell.directory)))
+    except TunegridError as error:
+        raise ConfigError(all_problems("the cell cannot be run", [f"data: {error}"])) from error
+
+
 def run(cell: Cell, should_stop: ShouldStop) -> None:
     """Bring a cell to its end, or as far as its `stage` says.
 
@@ -59,8 +72,7 @@ def run(cell: Cell, should_stop: ShouldStop) -> None:
     asked = requests_of(cell)
     if config.stage is Stage.check:
         if config.peft.function is not None and config.peft.imported is None:
-            # What the run would find in its data, prompts that are too long among it.
-            tokenized(config, Models(cell, RunDirectory(cell.directory)))
+            _check_data(cell)
         return
     run_directory = RunDirectory(cell.directory)
     if should_stop():
