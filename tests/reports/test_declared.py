@@ -29,7 +29,8 @@ def test_all_that_is_wrong_is_said_with_its_line(tmp_path: Path) -> None:
         declared(path)
     said = str(refused.value)
     for line, words in (
-        (4, "a table needs rows"), (5, "name 'b/c'"), (5, "column 'law'"), (5, "mixed names 'seed'"),
+        (4, "a table needs rows"), (5, "name 'b/c'"), (5, "column 'law'"),
+        (5, "mixed names 'seed'"),
         (5, "published row 'Alpaca-GPT4+CoT' of table8 has no row here"),
         (11, "selects by modle"), (11, "table8 has no published row 'Other'"),
         (12, "'order' is no key"),

@@ -121,9 +121,9 @@ def test_seeds_are_pooled_and_what_differs_otherwise_is_refused() -> None:
     assert (one.value, one.seeds) == (12.0, 2)
     # Items: 1; seeds: sd 2.83 / sqrt(2) = 2.
     assert one.standard_error == pytest.approx(5**0.5)
-    with pytest.raises(ConfigError, match="row 'a' .* cells that differ: a0, a1"):
+    with pytest.raises(ConfigError, match=r"row 'a' .* cells that differ: a0, a1"):
         study_table.filled(PLAIN, [member("a0", "a"), member("a1", "a"), seeds[2]], rows, [])
-    with pytest.raises(ConfigError, match="row 'b' .* means no cell"):
+    with pytest.raises(ConfigError, match=r"row 'b' .* means no cell"):
         study_table.filled(PLAIN, seeds[:2], rows, [])
 
 
@@ -163,3 +163,5 @@ def test_a_sweep_without_a_declaration_has_a_table_of_what_varies() -> None:
     assert table.columns == ("belle.average", "mmcu.average")
     rows = [measured("y-2", "mmcu.average", 2.0), measured("y-3", "mmcu.average", 4.0)]
     assert study_table.filled(table, named, rows, []).entries["b"]["mmcu.average"].value == 3.0
+    missing = study_table.filled(table, named, [], []).missing
+    assert missing[0] == "a (all): python run.py -cd sweeps -cn s model=a"

@@ -1,8 +1,8 @@
 """The study's published numbers: published.csv, one number a row.
 
 Owns: reading them. Source: the tables and figures of "An Empirical Study of
-Instruction-tuning Large Language Models in Chinese", transcribed. Belle-eval is in per cent with one
-decimal, MMCU with two. Figure 1 prints -11.15 as the change of Bloomz-mt on MMCU;
+Instruction-tuning Large Language Models in Chinese", transcribed. Belle-eval is in per cent with
+one decimal, MMCU with two. Figure 1 prints -11.15 as the change of Bloomz-mt on MMCU;
 the numbers it stands between, 28.97 and 15.26, differ by -13.71, and those are what is kept.
 """
 

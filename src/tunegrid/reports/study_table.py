@@ -20,6 +20,8 @@ from tunegrid.reports.declared import FACTS, Declaration
 METRICS = ("score", "accuracy")
 DIGITS = {"belle": 1, "mmcu": 2, "run": 0}
 """Decimals, as the study prints them."""
+LABEL = "label"
+"""By what the rows of a table that is not declared choose their cells."""
 CSV_COLUMNS = (
     "table", "row", "column", "value", "standard_error", "low", "high", "items", "seeds",
     "published", "difference", "mark", "suspect",
@@ -252,7 +254,7 @@ def _missing(
         if words is None:
             found.append(f"{label}: no cell makes this row")
             continue
-        said = "".join(f" {key}={word}" for key, word in words.items())
+        said = "".join(f" {key}={word}" for key, word in words.items() if key != LABEL)
         what = "all" if len(lacking) == len(table.columns) else ", ".join(lacking)
         found.append(f"{label} ({what}): python run.py -cd sweeps -cn {table.sweep}{said}")
         unread |= dict.fromkeys(problem for one in chosen[label] for problem in one.problems)
@@ -286,10 +288,14 @@ def default(sweep: str, members: Sequence[Member]) -> tuple[Declaration, list[Me
         if label in labels.values() and one.kind not in labels:
             label = f"{label} {one.train_id.rpartition('-')[2][:4]}"
         labels.setdefault(one.kind, label)
-    named = [replace(one, words={**one.words, "row": labels[one.kind]}) for one in members]
+    named = [replace(one, words={**one.words, LABEL: labels[one.kind]}) for one in members]
     benchmarks = dict.fromkeys(
         name.partition("-")[0] for one in members for name in sorted(one.score_ids)
     )
-    rows = {label: {"row": label} for label in labels.values()}
+    rows = {
+        # The label chooses; the words are for whoever reads the command.
+        labels[one.kind]: {LABEL: labels[one.kind]} | {key: one.words[key] for key in varied}
+        for one in members
+    }
     columns = tuple(f"{name}.average" for name in benchmarks)
     return Declaration(sweep, sweep, sweep, rows, columns, mixed=FACTS), named

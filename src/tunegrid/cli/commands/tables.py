@@ -135,9 +135,10 @@ def _show(table: Filled, directory: Path, all_rows: bool) -> None:
     name = table.declaration.name
     grid = Table(title=Text(table.declaration.title), title_justify="left", padding=(0, 0, 0, 1))
     grid.add_column("", overflow="fold")
-    for column in table.declaration.columns:
-        benchmark, _, category = column.partition(".")
-        grid.add_column(Text(f"{benchmark} {category.replace('_', ' ')}"), justify="right")
+    console = Console(highlight=False, markup=False)
+    columns = _fitting(table, console.width)
+    for column in columns:
+        grid.add_column(Text(_heading(column)), justify="right")
     style = {"best": "bold", "second": "underline"}
     entries = list(table.entries.items())
     for label, row in entries if all_rows else entries[:SHOWN]:
@@ -148,9 +149,13 @@ def _show(table: Filled, directory: Path, all_rows: bool) -> None:
                 shown(one.value, column) + ("†" if one.suspect else ""), style.get(one.mark, "")
             )
             for column, one in row.items()
+            if column in columns
         ]
         grid.add_row(Text(label), *cells)
-    Console(highlight=False, markup=False).print(grid)
+    console.print(grid)
+    hidden = len(table.declaration.columns) - len(columns)
+    if hidden:
+        print(f"{hidden} further columns are in {directory / name}.md, or in a wider terminal")
     if len(entries) > SHOWN and not all_rows:
         print(f"{len(entries) - SHOWN} further rows are in {directory / name}.md")
     if any(one.seeds == 1 for row in table.entries.values() for one in row.values()):
@@ -158,3 +163,20 @@ def _show(table: Filled, directory: Path, all_rows: bool) -> None:
     if table.missing:
         print("Missing:", *table.missing[:SHOWN], sep="\n  ")
     print(f"{directory / name}.{{md,tex,csv,html}}", file=sys.stderr)
+
+
+def _heading(column: str) -> str:
+    benchmark, _, category = column.partition(".")
+    return f"{benchmark} {category.replace('_', ' ')}"
+
+
+def _fitting(table: Filled, width: int) -> list[str]:
+    """Return the columns that a line holds with no word cut: all, or the averages alone."""
+    columns = list(table.declaration.columns)
+    longest = max(len(word) for label in table.entries for word in label.split())
+    # A border, a blank and the longest word of each heading, which a value is no longer than.
+    needed = [3 + max(map(len, _heading(column).split())) for column in columns]
+    if longest + 3 + sum(needed) <= width:
+        return columns
+    averages = [column for column in columns if column.rpartition(".")[2].startswith("average")]
+    return averages or columns
