@@ -228,6 +228,14 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
         "tests/models/architectures/test_registration.py",
         "all configs are told apart there",
     ),
+    "tunegrid/reports/formats.py": (
+        "tests/reports/test_study_table.py",
+        "tables are rendered in every form",
+    ),
+    "tunegrid/reports/published.py": (
+        "tests/reports/test_study_table.py",
+        "the published numbers stand beside ours",
+    ),
     "tunegrid/cli/commands/show.py": (
         "tests/use/test_show_tokens.py",
         "the command is run there",

@@ -229,9 +229,9 @@ def _marked(
         if column.startswith("run."):
             continue
         printed = {
-            label: float(shown(row[column].value, column).replace(",", ""))
+            label: float(shown(value, column).replace(",", ""))
             for label, row in entries.items()
-            if row[column].value is not None
+            if (value := row[column].value) is not None
         }
         order = sorted(set(printed.values()), reverse=True)
         # A lone number is not the best of anything.
