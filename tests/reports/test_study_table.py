@@ -104,7 +104,8 @@ def test_a_table_without_cells_is_dashes_and_commands() -> None:
 PLAIN = Declaration("t", "t", "s", {"a": {"model": "a"}, "b": {"model": "b"}}, ("mmcu.law",))
 
 
-@pytest.mark.parametrize("fact", declared.FACTS)
+# A column names one category; only averages have two names (below).
+@pytest.mark.parametrize("fact", [fact for fact in declared.FACTS if fact != "category"])
 def test_unlike_numbers_are_refused_unless_asked_for(fact: str) -> None:
     cells = [member("a", "a"), member("b", "b")]
     rows = [measured("a", "mmcu.law", 3.0), measured("b", "mmcu.law", 4.0, **{fact: "other"})]
@@ -165,3 +166,28 @@ def test_a_sweep_without_a_declaration_has_a_table_of_what_varies() -> None:
     assert study_table.filled(table, named, rows, []).entries["b"]["mmcu.average"].value == 3.0
     missing = study_table.filled(table, named, [], []).missing
     assert missing[0] == "a (all): python run.py -cd sweeps -cn s model=a"
+
+
+def test_an_average_over_a_part_is_one_and_is_not_mixed_with_whole_ones() -> None:
+    """The judge without a model leaves items without a score: their average has another name."""
+    cells = [member("a", "a"), member("b", "b")]
+    table = replace(PLAIN, columns=("belle.average",))
+    part = {"category": "average_scored"}
+    rows = [
+        measured("a", "belle.average", 40.0, **part),
+        measured("b", "belle.average", 50.0, **part),
+        # Of another rule than the benchmark's own.
+        measured("a", "belle.average", 9.0, metric="rules_disagree"),
+    ]
+    found = study_table.filled(table, cells, rows, []).entries
+    assert [found[name]["belle.average"].value for name in ("a", "b")] == [40.0, 50.0]
+    rows[1] = measured("b", "belle.average", 50.0)
+    with pytest.raises(ConfigError, match="category is 'average_scored' in row 'a', 'average'"):
+        study_table.filled(table, cells, rows, [])
+
+
+def test_commands_are_copied_as_they_are() -> None:
+    table = replace(PLAIN, rows={"a": {"model": "a"}, "b": {"model": "b"}})
+    found = study_table.filled(table, [member("a", "a"), member("b", "b")], [], [])
+    assert found.missing
+    assert all(f"- `{one}`" in formats.markdown(found) for one in found.missing)

@@ -14,7 +14,7 @@ from tunegrid.config.errors import ConfigError, all_problems
 from tunegrid.reports import published
 
 KEYS = {"name", "title", "rows", "columns", "published", "mixed"}
-FACTS = ("version", "judge", "protocol", "inference_precision")
+FACTS = ("version", "judge", "protocol", "inference_precision", "category")
 """What the numbers of one column may not differ in, unless the table's `mixed` names it."""
 GROUPS = ("model", "peft", "quantization", "data", "prompt", "train", "eval")
 

@@ -29,7 +29,8 @@ def markdown(table: Filled) -> str:
     for label, row in table.entries.items():
         cells = [_cell(row[one], one, _markdown_mark, "†") for one in columns]
         said.append(line([_markdown(label), *cells]))
-    missing = [f"- {_markdown(one)}" for one in table.missing]
+    # A command is copied: nothing in it is escaped.
+    missing = [f"- `{one}`" for one in table.missing]
     below = ["", "Missing:", "", *missing] if missing else []
     title = f"## {_markdown(table.declaration.title)}"
     return "\n".join([title, "", *said, "", LEGEND, *below, ""])

@@ -18,6 +18,7 @@ from tunegrid.reports import published
 from tunegrid.reports.declared import FACTS, Declaration
 
 METRICS = ("score", "accuracy")
+AVERAGE = "average"
 DIGITS = {"belle": 1, "mmcu": 2, "run": 0}
 """Decimals, as the study prints them."""
 LABEL = "label"
@@ -113,7 +114,8 @@ def filled(
                 for cell in cells
                 for name in sorted(cell.score_ids)
                 for row in by_score.get((cell.train_id, name), ())
-                if (row["benchmark"], row["category"]) == (benchmark, category)
+                if row["benchmark"] == benchmark
+                and _is_meant(row["category"], category)
                 and row["metric"] in METRICS
                 and row["value"] is not None
             ]
@@ -132,6 +134,15 @@ def filled(
         raise ConfigError(all_problems(f"table {table.name} would mix unlike numbers", problems))
     marked = _marked(table.columns, entries)
     return Filled(table, marked, tuple(_missing(table, chosen, marked)))
+
+
+def _is_meant(category: str, column: str) -> bool:
+    """Return whether a row's category is a column's.
+
+    A benchmark that is scored or present in part has its average under another name
+    (`average_scored`), which a table's facts keep apart from whole ones.
+    """
+    return category == column or (column == AVERAGE and category.startswith(AVERAGE))
 
 
 def _chosen(table: Declaration, members: Sequence[Member]) -> dict[str, list[Member]]:
