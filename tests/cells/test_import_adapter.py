@@ -153,3 +153,22 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     torch.save({"a": Path}, folder / "adapter_model.bin")
     refused(DataError, "reading it would run what it holds")
     assert not list((tmp_path / "results").glob("runs/*/train.json"))
+
+
+def test_either_form_of_the_same_weights_is_one_cell(tmp_path: Path) -> None:
+    released(tmp_path / "a")
+    released(tmp_path / "b", form="bin")
+    first, _ = imported(tmp_path / "a", tmp_path / "results")
+    second, notes = imported(tmp_path / "b", tmp_path / "results")
+    assert first.train_id == second.train_id
+    assert "there already" in notes[-1]
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    released(tmp_path / "a", form="bin")
+    file = tmp_path / "a" / "adapter_model.bin"
+    weights = torch.load(file, weights_only=True)
+    next(iter(weights.values()))[0, 0] = float("nan")
+    torch.save(weights, file)
+    with pytest.raises(DataError, match="not finite"):
+        imported(tmp_path / "a", tmp_path / "results")

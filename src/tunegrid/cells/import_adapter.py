@@ -6,6 +6,7 @@ written. Nothing of the training is made up: its record says that it was importe
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typing import Any
 from tunegrid.cells import check, wanted
 from tunegrid.cells.identity import Cell
 from tunegrid.config.errors import ConfigError, DataError
-from tunegrid.config.fingerprint import file_sha256
+from tunegrid.config.fingerprint import canonical_json
 from tunegrid.config.schema import CellConfig, DataConfig, PeftConfig, TrainConfig
 from tunegrid.models.methods.peft_source import field_defaults, method_fields
 from tunegrid.store import provenance, run_files
@@ -42,7 +43,7 @@ def import_adapter(
         folder: holds adapter_config.json and adapter_model.safetensors or .bin.
         config: composed with the base, quantization and prompt it was trained with.
         project: holds conf/.
-        name: of the method, for tables; by default the folder's name.
+        name: of the method, for tables; by default `imported`.
         data: what it was trained on, for tables.
 
     Raises:
@@ -51,11 +52,12 @@ def import_adapter(
     """
     settings, weights_file = _files(folder)
     options = _options(settings, folder)
+    weights = _weights(weights_file)
     peft = PeftConfig(
         name=name or _LABEL,
         function="library.attach",
         options=options,
-        imported=file_sha256(weights_file),
+        imported=_content_sha256(weights),
     )
     label = data or _LABEL
     own = replace(config, peft=peft, data=DataConfig(name=label), train=TrainConfig(name=_LABEL))
@@ -64,7 +66,6 @@ def import_adapter(
     notes = _remarks(settings, cell)
     if run.has(run_files.TRAINED):
         return cell, [*notes, f"{cell.train_id} is there already; nothing was changed"]
-    weights = _weights(weights_file)
     attached = _fitting(cell, weights, folder)
     run.create()
     with run.locked():
@@ -120,7 +121,7 @@ def _options(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     strange = {
         name: value
         for name, value in settings.items()
-        if name not in known and name not in _OF_THE_FILE and value not in _NOTHING
+        if name not in known and name not in _OF_THE_FILE and not _says_nothing(value)
     }
     # The old name of a default: whether layers were merged to answer, which changes nothing.
     strange.pop("merge_weights", None)
@@ -136,6 +137,11 @@ def _options(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         for name in known
         if name in settings and settings[name] is not None and settings[name] != first.get(name)
     }
+
+
+def _says_nothing(value: Any) -> bool:
+    # By type as well: 0 equals False, and a number of 0 says something.
+    return any(value == one and type(value) is type(one) for one in _NOTHING)
 
 
 def _remarks(settings: Mapping[str, Any], cell: Cell) -> list[str]:
@@ -169,6 +175,23 @@ def _weights(file: Path) -> dict[str, Any]:
         ) from error
     except Exception as error:
         raise DataError(f"{file} cannot be read ({error}); download the adapter again") from error
+
+
+def _content_sha256(weights: Mapping[str, Any]) -> str:
+    """Return the hash of tensors by name: the same weights in either form of file are one cell.
+
+    Raises:
+        DataError: a weight that is not finite, with which every answer would be noise.
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        if not bool(tensor.isfinite().all()):
+            raise DataError(f"{name} of the adapter holds values that are not finite; get another")
+        digest.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _fitting(cell: Cell, weights: Mapping[str, Any], folder: Path) -> Any:

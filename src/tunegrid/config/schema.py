@@ -109,7 +109,7 @@ class PeftConfig:
     learning_rate: Annotated[float, Gt(0), "for train.learning_rate"] | None = None
     """The method's own; overrides `train.learning_rate` when given."""
     imported: str | None = None
-    """The SHA-256 of weights that were trained elsewhere; `tunegrid import-adapter` sets it."""
+    """The hash of weights that were trained elsewhere; `tunegrid import-adapter` sets it."""
 
 
 @dataclass
