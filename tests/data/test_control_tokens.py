@@ -18,6 +18,7 @@ from tunegrid.data.example import Example
 from tunegrid.data.rendered import joined
 from tunegrid.data.tokens import encode_all, encode_prompt
 from tunegrid.models.bases.loading import load_tokenizer
+from tunegrid.use.show_tokens import texts_of_tokens
 
 PROMPT = PromptConfig(
     name="p", language="en", with_input="I: {instruction}\n{input}\nR:",
@@ -90,6 +91,20 @@ def test_every_control_token_in_data_stays_text(
             assert encode_prompt(tokenizer, texts[0]) == example.ids[:border]
             if known.unknown not in answer[:-1]:
                 assert plain(tokenizer, answer[:-1]).strip() == data.strip(), (word, data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tokens_that_are_shown_give_the_text_back(
+    tokenizer_of: Callable[[str], Any], kind: str
+) -> None:
+    tokenizer = tokenizer_of(kind)
+    for word in spellings(tokenizer):
+        data = f"{word}old{word} 什么 new"
+        [ids] = ids_inside(tokenizer, [data])
+        shown = texts_of_tokens(tokenizer, ids)
+        assert len(shown) == len(ids)
+        if controls(tokenizer).unknown not in ids:
+            assert "".join(shown).strip() == data, word
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -57,7 +57,7 @@ def training_reasons(report: Mapping[str, Any]) -> list[str]:
 
 
 def cut_reasons(finished: Sequence[str]) -> list[str]:
-    """Return what speaks against a tuned cell's answers: most of them never ended.
+    """Return what speaks against a tuned cell's answers: too many of them never ended.
 
     Args:
         finished: how each answer ended, as predictions say it: `eos`, `stop`, `decided`, or
