@@ -146,11 +146,6 @@ TESTED_ELSEWHERE: dict[str, tuple[str, ...]] = {
         "prints its steps",
         "tunegrid migrate",
     ),
-    "tunegrid/cli/commands/tables.py": (
-        "tests/reports/test_rows.py",
-        "prints its rows",
-        '"tables"',
-    ),
     "tunegrid/cli/run.py": ("tests/whole/test_cell.py", "the command itself", "run.py"),
     "tunegrid/config/choices.py": (
         "tests/cells/test_identity.py",
